@@ -1,0 +1,1 @@
+"""The networks, their sequences, losses and checkpoints; no ESPnet import."""

@@ -1,0 +1,1 @@
+"""Text: tokenizer loading; the Persian front end."""

@@ -1,0 +1,1 @@
+"""ESPnet faces of the models: AbsTTS classes, feature extractors, task."""
