@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# The mini recipe: synthetic Persian voices, a tiny base model, CPU only.
+# Passes only options that ESPnet's own tts.sh knows, so it runs under that one too.
+set -euo pipefail
+
+fs=24000
+n_shift=3200    # samples per latent frame: 7.5 frames per second
+
+train_set=train
+valid_set=valid
+test_sets=test
+
+train_config=conf/train.yaml
+inference_config=conf/decode.yaml
+base=downloads/mini_base    # written by local/data.sh
+
+./tts.sh \
+    --lang fa \
+    --python "python3 -m espnet_vibevoice --base ${base}" \
+    --ngpu 0 \
+    --nj 2 \
+    --inference_nj 2 \
+    --feats_type raw \
+    --audio_format wav \
+    --fs "${fs}" \
+    --n_shift "${n_shift}" \
+    --win_length null \
+    --feats_extract vibevoice_latents \
+    --feats_normalize none \
+    --write_collected_feats true \
+    --token_type hugging_face \
+    --cleaner none \
+    --g2p none \
+    --train_config "${train_config}" \
+    --inference_config "${inference_config}" \
+    --inference_model valid.loss.best.pth \
+    --vocoder_file none \
+    --train_set "${train_set}" \
+    --valid_set "${valid_set}" \
+    --test_sets "${test_sets}" \
+    --srctexts "data/${train_set}/text" "$@"

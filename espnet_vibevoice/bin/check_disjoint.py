@@ -1,0 +1,26 @@
+"""Fail if sets of a corpus share utterances or sentences."""
+
+import argparse
+import sys
+
+from espnet_vibevoice.data.data_dir import check_disjoint
+from espnet_vibevoice.errors import run_command
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the options of this command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("train", help="data directory of the training set")
+    parser.add_argument("others", nargs="+", help="validation and test sets")
+    return parser
+
+
+def main() -> None:
+    """Compare all pairs."""
+    args = get_parser().parse_args()
+    check_disjoint(args.train, *args.others)
+    sys.stdout.write(f"disjoint: {' '.join([args.train, *args.others])}\n")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,36 @@
+"""Join the parts that format_wav_scp made to one checked data directory."""
+
+import argparse
+import sys
+
+from espnet_vibevoice.data.formatting import collect_parts
+from espnet_vibevoice.errors import run_command
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the options of this command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--source", required=True, help="data directory formatted")
+    parser.add_argument("--out_dir", required=True, help="data directory to complete")
+    parser.add_argument("--nj", type=int, required=True, help="number of parts")
+    parser.add_argument(
+        "--max_dropped_share",
+        type=float,
+        default=0.01,
+        help="fail if more than this share of the set is unusable",
+    )
+    return parser
+
+
+def main() -> None:
+    """Join and say how many utterances were unusable."""
+    args = get_parser().parse_args()
+    dropped = collect_parts(args.source, args.out_dir, args.nj, args.max_dropped_share)
+    listing = f", listed in {args.out_dir}/dropped.tsv" if dropped else ""
+    sys.stdout.write(f"{args.out_dir}: {len(dropped)} unusable{listing}\n")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,46 @@
+"""Encode the audio of one job into latents (stage 5).
+
+Reads a part of wav.scp, writes feats.JOB.ark and feats.JOB.scp. Killed and called
+again it goes on behind the last whole utterance.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+from espnet_vibevoice.data.kaldi import read_table
+from espnet_vibevoice.data.latents import LatentWriter, fingerprint_audio
+from espnet_vibevoice.data.progress import Progress
+from espnet_vibevoice.errors import run_command
+from espnet_vibevoice.tts.conf import add_model_options, read_tts_conf
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the option parser."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wav_scp", type=Path, required=True, help="audio of this job")
+    parser.add_argument("--out_dir", type=Path, required=True, help="where latents go")
+    parser.add_argument("--job", type=int, required=True, help="number of this job")
+    add_model_options(parser)
+    parser.add_argument("--ngpu", type=int, default=0, help="0: CPU, 1: GPU")
+    return parser
+
+
+def main() -> None:
+    """Encode and write, with a progress line every few utterances."""
+    args = get_parser().parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    from espnet_vibevoice.data.encoding import AudioEncoder
+
+    audio = read_table(args.wav_scp)
+    base = read_tts_conf(args)["base"]
+    encoder = AudioEncoder(base, device="cuda" if args.ngpu else "cpu")
+    identity = {"base": encoder.fingerprint, "audio": fingerprint_audio(audio)}
+    writer = LatentWriter(args.out_dir, args.job, identity)
+    progress = Progress(len(audio))
+    for _ in writer.write_all(audio, encoder.encode_file):
+        progress.update()
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,112 @@
+"""Where the audio of an utterance comes from: a file, a command, a part of either.
+
+Sample rows of ``wav.scp`` (file and command) and of ``segments``::
+
+    fa_0001 /corpus/wavs/0001.wav
+    rec_07 sph2pipe -f wav /corpus/07.sph |
+    fa_0101 rec_07 12.35 17.80
+"""
+
+import functools
+import hashlib
+import math
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from espnet_vibevoice.data.audio import AudioError, load_audio
+from espnet_vibevoice.data.kaldi import read_table
+from espnet_vibevoice.errors import UtteranceError
+
+
+@dataclass(frozen=True)
+class AudioSource:
+    """Source of one utterance.
+
+    Args:
+        utt_id (str): Utterance id.
+        location (str): Path, or a command that ends in ``|`` and prints a file.
+        start_sec (float): First moment of the utterance.
+        end_sec (float | None): Moment behind it; None for the end of the audio.
+    """
+
+    utt_id: str
+    location: str
+    start_sec: float = 0.0
+    end_sec: float | None = None
+
+    @property
+    def is_command(self) -> bool:
+        """Whether the audio is what a command prints."""
+        return self.location.endswith("|")
+
+    def fingerprint(self) -> str:
+        """Identify the source: its text, and size and time if it is a file."""
+        parts = [self.location, str(self.start_sec), str(self.end_sec)]
+        if not self.is_command and os.path.exists(self.location):
+            stat = os.stat(self.location)
+            parts += [str(stat.st_size), str(stat.st_mtime_ns)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    def load(self) -> tuple[np.ndarray, int]:
+        """Read the audio: waveform (T_wav,) or (T_wav, C) and rate in Hz.
+
+        Raises:
+            UtteranceError: ``unreadable``, ``empty``, ``not_finite``,
+                ``bad_segment`` or ``command_failed``.
+        """
+        try:
+            content: str | bytes = self.location
+            if self.is_command:
+                content = _run_audio_command(self.location.removesuffix("|"))
+            return load_audio(content, self.start_sec, self.end_sec)
+        except AudioError as err:
+            raise UtteranceError(self.utt_id, err.reason, err.detail) from err
+
+
+def list_sources(
+    wav_scp: str | Path, segments: str | Path | None = None
+) -> list[AudioSource]:
+    """List the sources of a ``wav.scp``, or of ``segments`` of it.
+
+    Raises:
+        ValueError: A line of ``segments`` is not ``utterance recording start end``
+            or names a recording that ``wav.scp`` lacks.
+    """
+    recordings = read_table(wav_scp)
+    if segments is None:
+        return [AudioSource(utt_id, place) for utt_id, place in recordings.items()]
+    sources = []
+    for utt_id, line in read_table(segments).items():
+        try:
+            recording, start, end = line.split()
+            start_sec, end_sec = float(start), float(end)
+        except ValueError as err:
+            raise ValueError(
+                f"{segments}: {utt_id}: want 'recording start end' (seconds), "
+                f"got {line!r}."
+            ) from err
+        if recording not in recordings:
+            raise ValueError(
+                f"{segments}: {utt_id}: recording {recording!r} is not in {wav_scp}."
+            )
+        if math.isnan(start_sec + end_sec):
+            raise ValueError(f"{segments}: {utt_id}: times must be numbers: {line!r}.")
+        stop = None if end_sec < 0 else end_sec  # Kaldi: -1 is the end
+        sources.append(AudioSource(utt_id, recordings[recording], start_sec, stop))
+    return sources
+
+
+@functools.lru_cache(maxsize=1)  # segments of one recording follow each other
+def _run_audio_command(command: str) -> bytes:
+    result = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    if result.returncode != 0:
+        said = result.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise AudioError(
+            "command_failed",
+            f"{command.strip()}: status {result.returncode}: {(said or [''])[-1]}",
+        )
+    return result.stdout

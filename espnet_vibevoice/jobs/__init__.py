@@ -1,0 +1,1 @@
+"""Runs commands as numbered jobs, here or under Slurm, in Kaldi's calling manner."""

@@ -1,0 +1,269 @@
+"""Bases on disk: find one, read its weights strictly, write one back.
+
+A base is a folder in the original format: ``config.json`` and one or many
+``.safetensors`` files. Names of weights are translated in one direction only (ours to
+the original's), so reading and writing cannot disagree. Every weight that is missing,
+unexpected or of a wrong shape is collected and reported by name.
+"""
+
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from espnet_vibevoice.errors import summarize_faults
+from espnet_vibevoice.models.acoustic import AcousticCodec
+from espnet_vibevoice.models.config import CodecShape, load_config
+
+WEIGHTS_NAME = "model.safetensors"
+INDEX_NAME = "model.safetensors.index.json"
+CODEC_PREFIX = "acoustic_tokenizer."
+LOWER_EMBEDDING = "model.language_model.embed_tokens.weight"
+# The upper part is fed hidden states. Its table is in the files but is never read.
+UNUSED_EMBEDDING = "model.tts_language_model.embed_tokens.weight"
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_FILES = ["*.json", "*.safetensors", "*.txt"]
+
+# Ours to the original's, tried in order, each on the result of the one before.
+_RENAMES = [
+    (r"^(?!tts_eos_classifier\.)", "model."),
+    (r"(\.acoustic_connector)\.linear_(\d)\.", r"\1.fc\2."),
+    (r"(\.acoustic_connector)\.act\.", r"\1.norm."),
+    (r"(\.prediction_head)\.timestep_proj\.fc1\.", r"\1.t_embedder.mlp.0."),
+    (r"(\.prediction_head)\.timestep_proj\.fc2\.", r"\1.t_embedder.mlp.2."),
+    (r"(\.prediction_head\.layers\.\d+)\.linear\.", r"\1.adaLN_modulation.1."),
+    (r"(\.final_layer)\.linear_1\.", r"\1.adaLN_modulation.1."),
+    (r"(\.final_layer)\.linear_2\.", r"\1.linear."),
+    (r"(\.(?:en|de)coder)\.stem\.stage\.", r"\1.stages.0."),
+    (r"(\.encoder)\.stem\.conv\.", r"\1.downsample_layers.0.0.conv."),
+    (r"(\.decoder)\.stem\.conv\.", r"\1.upsample_layers.0.0.conv."),
+    (r"(\.encoder)\.conv_layers\.(\d+)\.conv\.", r"\1.downsample_layers.+\2.0.conv."),
+    (r"(\.decoder)\.conv_layers\.(\d+)\.convtr\.", r"\1.upsample_layers.+\2.0.convtr."),
+    (r"(\.(?:en|de)coder)\.conv_layers\.(\d+)\.stage\.", r"\1.stages.+\2."),
+    (r"\.mixer\.conv\.", ".mixer.conv.conv.conv."),
+    (r"(\.(?:en|de)coder\.head)\.conv\.", r"\1.conv.conv."),
+]
+
+
+def resolve_base(base: str) -> Path:
+    """Find the folder of a base, fetching it from the hub if it is a hub id.
+
+    Args:
+        base (str): Local folder, path of its ``config.json``, or a hub id such as
+            ``owner/name`` or ``owner/name@revision``.
+
+    Returns:
+        Path: Folder that holds ``config.json``.
+
+    Raises:
+        FileNotFoundError: If a local path does not exist, or the hub has no such
+            repository or cannot be reached.
+    """
+    path = Path(base).expanduser()
+    if path.is_file() and path.name == "config.json":
+        return path.parent
+    if path.is_dir():
+        return path
+    repository, _, revision = base.partition("@")
+    if _looks_local(base) or not _HUB_ID.fullmatch(repository):
+        raise FileNotFoundError(
+            f"{base}: no such base folder. Give an existing folder with config.json "
+            "and model.safetensors, or a hub id such as owner/name@revision."
+        )
+    try:
+        folder = snapshot_download(
+            repository, revision=revision or None, allow_patterns=_HUB_FILES
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as err:
+        raise FileNotFoundError(
+            f"{base}: neither a local folder nor a repository that the hub gives out "
+            f"({err}). Check the name and the network, or give a local folder."
+        ) from err
+    return Path(folder)
+
+
+def _looks_local(base: str) -> bool:
+    """Whether a name that does not exist was meant as a path."""
+    parent = Path(base).expanduser().parent
+    return base.startswith((".", "/", "~")) or (parent != Path(".") and parent.exists())
+
+
+def original_name(name: str) -> str:
+    """Name of a weight in the original files.
+
+    Args:
+        name (str): Name in ``RealtimeModel.state_dict()``.
+
+    Example:
+        >>> original_name("acoustic_connector.linear_1.bias")
+        'model.acoustic_connector.fc1.bias'
+    """
+    for pattern, replacement in _RENAMES:
+        name = re.sub(pattern, replacement, name)
+    # "+i": our layer i is the original's i + 1, because its stem is layer 0.
+    return re.sub(r"\+(\d+)", lambda match: str(int(match[1]) + 1), name)
+
+
+def find_weights(folder: Path) -> dict[str, Path]:
+    """List the weights of a base and the file that holds each.
+
+    Args:
+        folder (Path): Base folder.
+
+    Returns:
+        dict[str, Path]: Original name to ``.safetensors`` file.
+
+    Raises:
+        FileNotFoundError: If the folder or its index names a file that is absent.
+        ValueError: If a file is not in the safetensors format.
+    """
+    index_path = folder / INDEX_NAME
+    if index_path.is_file():
+        index = json.loads(index_path.read_text(encoding="utf-8"))
+        files = sorted({folder / name for name in index["weight_map"].values()})
+    else:
+        files = [folder / WEIGHTS_NAME]
+    found = {}
+    for path in files:
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: no such file. The base is incomplete: fetch it again."
+            )
+        try:
+            with safe_open(path, "pt") as weights:
+                found.update(dict.fromkeys(weights.keys(), path))
+        except SafetensorError as err:
+            raise ValueError(
+                f"{path}: not a safetensors file ({err}). Fetch it again."
+            ) from err
+    return found
+
+
+def has_encoder_weights(folder: Path) -> bool:
+    """Whether a base brings an acoustic encoder (the released one does not).
+
+    Args:
+        folder (Path): Base folder.
+    """
+    prefix = f"model.{CODEC_PREFIX}encoder."
+    return any(name.startswith(prefix) for name in find_weights(folder))
+
+
+def read_codec_shape(base: str) -> CodecShape:
+    """Read the sizes of a base's codec, without its weights.
+
+    Args:
+        base (str): Base, see `resolve_base`.
+
+    Returns:
+        CodecShape: Sampling rate, hop and latent size.
+    """
+    return load_config(resolve_base(base)).codec_shape
+
+
+def load_codec(base: str, dtype: torch.dtype = torch.float32) -> AcousticCodec:
+    """Load the codec of a base, and nothing else of it.
+
+    Args:
+        base (str): Base, see `resolve_base`.
+        dtype (torch.dtype): Type of the weights in memory.
+
+    Returns:
+        AcousticCodec: The codec, on the CPU, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: If the base or one of its files does not exist.
+        ValueError: If it is another kind of model or its weights do not fit.
+    """
+    folder = resolve_base(base)
+    with torch.device("meta"):
+        codec = AcousticCodec(load_config(folder), has_encoder_weights(folder))
+    load_weights(codec, folder, dtype, prefix=CODEC_PREFIX)
+    return codec.eval()
+
+
+def load_weights(
+    model: nn.Module, folder: Path, dtype: torch.dtype, prefix: str = ""
+) -> None:
+    """Fill a model, or one part of it, from a base; every weight must fit.
+
+    Args:
+        model (nn.Module): Model or part to fill; it may be on the meta device.
+        folder (Path): Base folder.
+        dtype (torch.dtype): Floating-point type of the loaded weights.
+        prefix (str): Name of the part with a dot; empty for the whole model.
+
+    Raises:
+        ValueError: If weights are missing, unexpected or of a wrong shape.
+    """
+    expected = model.state_dict()
+    wanted = {original_name(prefix + name): name for name in expected}
+    start = original_name(prefix) if prefix else ""
+    found = {k: v for k, v in find_weights(folder).items() if k.startswith(start)}
+    unexpected = set(found) - set(wanted) - {UNUSED_EMBEDDING}
+    faults = [f"missing {name}" for name in sorted(set(wanted) - set(found))]
+    faults += [f"unexpected {name}" for name in sorted(unexpected)]
+    state = {}
+    for path in sorted(set(found.values())):
+        with safe_open(path, "pt") as weights:
+            for name in sorted(set(weights.keys()) & set(wanted)):
+                tensor = weights.get_tensor(name).to(dtype=dtype, copy=True)
+                state[wanted[name]] = tensor
+                shape = tuple(expected[wanted[name]].shape)
+                if tuple(tensor.shape) != shape:
+                    faults.append(
+                        f"wrong shape {name}: got {tuple(tensor.shape)}, wanted {shape}"
+                    )
+    if faults:
+        raise ValueError(
+            f"{folder}: {len(faults)} weights do not fit config.json: "
+            f"{summarize_faults(faults)}. Fetch the base again, or give the "
+            "config.json that belongs to these weights."
+        )
+    model.load_state_dict(state, assign=True)
+
+
+def save_base(model: nn.Module, original: dict, folder: Path) -> None:
+    """Write a model as a base in the original format.
+
+    The upper part's unused embedding table is written as a copy of the lower part's,
+    because readers of the original format ask for it.
+
+    Args:
+        model (nn.Module): A `RealtimeModel`.
+        original (dict): Its configuration in the original form.
+        folder (Path): Folder to write into; made if absent.
+
+    Raises:
+        FileExistsError: If the folder holds a base in several files.
+    """
+    if (folder / INDEX_NAME).exists():
+        raise FileExistsError(
+            f"{folder}: holds a base in several files. Give another folder."
+        )
+    state = {
+        original_name(name): tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    state[UNUSED_EMBEDDING] = state[LOWER_EMBEDDING].clone()
+    dtype = str(state[LOWER_EMBEDDING].dtype).removeprefix("torch.")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**original, "torch_dtype": dtype}, indent=2, sort_keys=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-") as temporary:
+        weights_path = Path(temporary) / WEIGHTS_NAME
+        config_path = Path(temporary) / "config.json"
+        save_file(state, weights_path, metadata={"format": "pt"})
+        config_path.write_text(text + "\n", encoding="utf-8")
+        # safetensors makes files that nobody else may read.
+        weights_path.chmod(config_path.stat().st_mode)
+        os.replace(weights_path, folder / WEIGHTS_NAME)
+        os.replace(config_path, folder / "config.json")

@@ -1,0 +1,37 @@
+"""The only place that touches ESPnet's registries.
+
+Importing this module adds our classes to the choices of ``espnet2.tasks.tts``.
+:func:`use_task` also makes every later ``from espnet2.tasks.tts import TTSTask``
+give our task. A process that ESPnet spawns for another GPU unpickles that task,
+which imports this module, so the classes are known there as well.
+"""
+
+import espnet2.tasks.tts as espnet_tts
+
+from espnet_vibevoice.tts.latents import VibeVoiceLatents
+from espnet_vibevoice.tts.realtime import VibeVoiceRealtimeTTS
+
+TTS_CLASSES = {"vibevoice_realtime": VibeVoiceRealtimeTTS}
+FEATS_EXTRACT_CLASSES = {"vibevoice_latents": VibeVoiceLatents}
+
+
+def register_classes() -> None:
+    """Add our classes to ``--tts`` and ``--feats_extract``; twice is once."""
+    espnet_tts.tts_choices.classes.update(TTS_CLASSES)
+    espnet_tts.feats_extractor_choices.classes.update(FEATS_EXTRACT_CLASSES)
+
+
+def use_task(base: str | None = None) -> None:
+    """Make our task the one that ESPnet's commands find.
+
+    Args:
+        base (str | None): Base model for configurations that name none: a folder or
+            a hub id, as in ``tts_conf: {base: ...}``.
+    """
+    from espnet_vibevoice.tts.task import VibeVoiceTTSTask
+
+    VibeVoiceTTSTask.default_base = base
+    espnet_tts.TTSTask = VibeVoiceTTSTask
+
+
+register_classes()

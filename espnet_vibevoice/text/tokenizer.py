@@ -1,0 +1,114 @@
+"""The Qwen2 tokenizer of a base, reduced to what the models need.
+
+A text is encoded as ``text.strip()`` and a newline, without special tokens, exactly as
+the released model was trained. The released realtime base brings no tokenizer of its
+own and uses that of Qwen/Qwen2.5-0.5B, which is then named explicitly.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+NEGATIVE_PROMPT_TOKEN = "<|image_pad|>"
+
+
+class TextTokenizer:
+    """Text to token ids.
+
+    Args:
+        tokenizer (PreTrainedTokenizerBase): Tokenizer in Qwen2 form.
+        source (str): Where it came from, for messages.
+
+    Attributes:
+        negative_prompt_id (int): Id that the unconditional branch reads.
+
+    Raises:
+        ValueError: If the tokenizer lacks ``<|image_pad|>``.
+    """
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", source: str):
+        vocabulary = tokenizer.get_vocab()
+        if NEGATIVE_PROMPT_TOKEN not in vocabulary:
+            raise ValueError(
+                f"{source}: the tokenizer has no {NEGATIVE_PROMPT_TOKEN}, the negative "
+                "prompt. Give a Qwen2.5 tokenizer, e.g. of Qwen/Qwen2.5-0.5B."
+            )
+        self.source = source
+        self.negative_prompt_id = vocabulary[NEGATIVE_PROMPT_TOKEN]
+        self._tokenizer = tokenizer
+
+    def encode(self, text: str) -> list[int]:
+        """Encode one text.
+
+        Args:
+            text (str): Normalised text; outer white space does not count.
+
+        Returns:
+            list[int]: Token ids of the text and a newline.
+
+        Raises:
+            ValueError: If the text is empty.
+        """
+        stripped = text.strip()
+        if not stripped:
+            raise ValueError(
+                f"text {text!r} is empty: there is nothing to speak. Drop the "
+                "utterance or give a text."
+            )
+        return self._tokenizer.encode(stripped + "\n", add_special_tokens=False)
+
+    def vocabulary(self) -> list[str]:
+        """List the tokens in the order of their ids; ids without a token get one.
+
+        Returns:
+            list[str]: Token of each id (V,), all different.
+        """
+        vocabulary = self._tokenizer.get_vocab()
+        tokens = [f"<unused_{index}>" for index in range(max(vocabulary.values()) + 1)]
+        for token, index in vocabulary.items():
+            tokens[index] = token
+        return tokens
+
+
+def load_tokenizer(
+    folder: str | Path, tokenizer: str | Path | None = None
+) -> TextTokenizer:
+    """Load the tokenizer of a base, or the one that is named instead.
+
+    Args:
+        folder (str | Path): Base folder (see `models.checkpoint.resolve_base`).
+        tokenizer (str | Path | None): Folder or hub id of a tokenizer to use in place
+            of the base's own.
+
+    Returns:
+        TextTokenizer: The tokenizer.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is not a Qwen2 tokenizer.
+    """
+    from transformers import AutoTokenizer
+
+    if tokenizer is None and not _holds_tokenizer(Path(folder)):
+        raise FileNotFoundError(
+            f"{folder}: no tokenizer.json (or vocab.json and merges.txt). The released "
+            "realtime base has none: name a tokenizer, e.g. Qwen/Qwen2.5-0.5B or a "
+            "folder that holds it."
+        )
+    source = str(folder if tokenizer is None else tokenizer)
+    try:
+        loaded = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as err:
+        raise FileNotFoundError(
+            f"{source}: no tokenizer can be loaded from it ({err}). Give a folder with "
+            "tokenizer.json, or a hub id that can be reached."
+        ) from err
+    return TextTokenizer(loaded, source)
+
+
+def _holds_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds a Qwen2 tokenizer in one of its two forms."""
+    pair = (folder / "vocab.json", folder / "merges.txt")
+    return (folder / "tokenizer.json").is_file() or all(p.is_file() for p in pair)

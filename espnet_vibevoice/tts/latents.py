@@ -1,0 +1,114 @@
+"""The feature extractor that turns audio into acoustic latents, once.
+
+In ESPnet's statistics stage it encodes audio; in training it only lets dumped
+latents through. The encoder is loaded when the first waveform arrives and is no
+submodule, so training neither loads nor saves it.
+"""
+
+from typing import Any
+
+import torch
+from espnet2.tts.feats_extract.abs_feats_extract import AbsFeatsExtract
+
+from espnet_vibevoice.models.acoustic import AcousticCodec
+from espnet_vibevoice.models.checkpoint import load_codec, read_codec_shape
+
+
+class VibeVoiceLatents(AbsFeatsExtract):
+    """Acoustic latents of the base model's encoder (means, not scaled).
+
+    Args:
+        base (str): Base model: folder or hub id.
+        fs (int | str): Sampling rate in Hz; must be the codec's.
+        n_fft (int): Not used; ESPnet's stage driver passes it.
+        hop_length (int | None): Samples a frame; must be the codec's if given.
+        win_length (int | None): Not used; ESPnet's stage driver passes it.
+
+    Raises:
+        ValueError: If the rate or the hop is not the codec's.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        fs: int | str = 24000,
+        n_fft: int = 1024,
+        hop_length: int | None = None,
+        win_length: int | None = None,
+    ):
+        super().__init__()
+        shape = read_codec_shape(base)
+        if int(fs) != shape.sampling_rate:
+            raise ValueError(
+                f"feats_extract_conf fs is {fs}, the codec of {base} needs "
+                f"{shape.sampling_rate}. Rerun from stage 2 with --fs "
+                f"{shape.sampling_rate}"
+            )
+        if hop_length is not None and hop_length != shape.hop_samples:
+            raise ValueError(
+                f"hop_length is {hop_length}, the codec of {base} has "
+                f"{shape.hop_samples} samples a frame: give --n_shift "
+                f"{shape.hop_samples}"
+            )
+        self.base = base
+        self.shape = shape
+        self._codec: list[AcousticCodec] = []  # a list hides it from state_dict()
+
+    def output_size(self) -> int:
+        """Return the number of latent dimensions D_ac."""
+        return self.shape.latent_dim
+
+    def get_parameters(self) -> dict[str, Any]:
+        """Return what a vocoder would need to know."""
+        return {"fs": self.shape.sampling_rate, "hop_length": self.shape.hop_samples}
+
+    def forward(
+        self, input: torch.Tensor, input_lengths: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Let latents through or encode waveforms.
+
+        Args:
+            input (Tensor): Latents (B, T_lat, D_ac) or waveforms (B, T_wav).
+            input_lengths (Tensor | None): Lengths (B,); None means all full.
+
+        Returns:
+            tuple: Latents (B, T_lat, D_ac), zero behind their end, and their
+            lengths (B,).
+
+        Raises:
+            RuntimeError: If audio arrives in a training step.
+        """
+        if input_lengths is None:
+            input_lengths = torch.full((len(input),), input.size(1), dtype=torch.long)
+        if input.dim() == 3:
+            return input, input_lengths
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "audio reached a training step, where latents are wanted: run the "
+                "statistics stage with --write_collected_feats true (stage 5 of our "
+                "own tts.sh) and train on what it wrote"
+            )
+        return self.encode_batch(input, input_lengths)
+
+    def encode_batch(
+        self, waveforms: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode each waveform on its own, so that neighbours cannot change it.
+
+        Args:
+            waveforms (Tensor): Zero-padded waveforms (B, T_wav).
+            lengths (Tensor): Samples of each (B,).
+
+        Returns:
+            tuple: Latents (B, T_lat, D_ac) and their lengths (B,).
+        """
+        if not self._codec:
+            self._codec.append(load_codec(self.base).to(waveforms.device))
+        codec = self._codec[0]
+        latents = [
+            codec.encode(waveform[:length])
+            for waveform, length in zip(waveforms, lengths.tolist(), strict=True)
+        ]
+        latents_lengths = torch.tensor([len(x) for x in latents], dtype=torch.long)
+        padded = torch.nn.utils.rnn.pad_sequence(latents, batch_first=True)
+        return padded, latents_lengths.to(waveforms.device)

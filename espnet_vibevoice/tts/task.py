@@ -1,0 +1,216 @@
+"""ESPnet's TTS task with our models, tokenizer and dumped latents.
+
+Everything else is ESPnet's: options, trainer, samplers, reporter, checkpoints. For
+other TTS models the task does what ESPnet's does.
+"""
+
+import argparse
+import difflib
+import inspect
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from espnet2.tasks.tts import TTSTask, tts_choices
+from espnet2.tts.espnet_model import ESPnetTTSModel
+
+from espnet_vibevoice import plugin
+from espnet_vibevoice.data.kaldi import read_lines
+from espnet_vibevoice.data.latents import count_frames_in_shape_file
+from espnet_vibevoice.models.checkpoint import read_codec_shape
+from espnet_vibevoice.tts.conf import load_base_tokenizer
+from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
+
+TOKEN_TYPE = "hugging_face"
+
+
+class VibeVoiceTTSTask(TTSTask):
+    """TTS task that knows the VibeVoice models.
+
+    Attributes:
+        default_base (str | None): Base model for a configuration that names none;
+            set from the command line of ``python -m espnet_vibevoice``.
+    """
+
+    default_base: str | None = None
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Admit the tokenizer of a language model as ``--token_type``."""
+        super().add_task_arguments(parser)
+        for action in parser._actions:
+            if "--token_type" in action.option_strings:
+                action.choices = [*action.choices, TOKEN_TYPE]
+
+    @classmethod
+    def is_ours(cls, args: argparse.Namespace) -> bool:
+        """Tell whether the configuration asks for one of our models."""
+        return args.tts in plugin.TTS_CLASSES
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace) -> None:
+        """Collect statistics or train, on latents in either case.
+
+        Statistics: ``speech_shape`` is rewritten from samples to frames, the unit
+        of what is trained on. Training: where a data list names audio, the latents
+        that the statistics stage wrote beside the shape files take its place.
+        """
+        if not cls.is_ours(args):
+            super().main_worker(args)
+            return
+        cls.complete_args(args)
+        if not args.collect_stats:
+            for mode in ("train", "valid"):
+                use_dumped_latents(args, mode)
+        super().main_worker(args)
+        if args.collect_stats:
+            hop_samples = read_codec_shape(args.tts_conf["base"]).hop_samples
+            for mode in ("train", "valid"):
+                shape_file = Path(args.output_dir) / mode / "speech_shape"
+                count_frames_in_shape_file(shape_file, hop_samples)
+
+    @classmethod
+    def complete_args(cls, args: argparse.Namespace) -> None:
+        """Fill in the base model and check what a trace would explain badly.
+
+        Raises:
+            ValueError: If no base is named, the token type is not the tokenizer's,
+                or ``tts_conf`` has a key that the model does not know.
+        """
+        args.tts_conf = dict(args.tts_conf)
+        if args.tts_conf.get("base") is None:
+            args.tts_conf["base"] = cls.default_base
+        if args.tts_conf["base"] is None:
+            raise ValueError(
+                f"tts: {args.tts} needs a base model: set tts_conf: {{base: ...}} or "
+                "run with --python 'python3 -m espnet_vibevoice --base BASE'"
+            )
+        args.tts_conf["base"] = portable_base(args.tts_conf["base"])
+        if args.token_type != TOKEN_TYPE:
+            raise ValueError(
+                f"token_type is {args.token_type}, tts: {args.tts} needs "
+                f"{TOKEN_TYPE}: give --token_type {TOKEN_TYPE}"
+            )
+        check_keys("tts_conf", args.tts_conf, tts_choices.get_class(args.tts))
+
+    @classmethod
+    def build_preprocess_fn(
+        cls, args: argparse.Namespace, train: bool
+    ) -> Callable | None:
+        """Return the preprocessor: the base's tokenizer for our models."""
+        if cls.is_ours(args) and args.use_preprocessor:
+            return VibeVoicePreprocessor(train, load_base_tokenizer(args.tts_conf))
+        return super().build_preprocess_fn(args, train)
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> ESPnetTTSModel:
+        """Build the model.
+
+        The vocabulary is the tokenizer's; ``token_list`` is only compared with it,
+        so that config.yaml keeps its path instead of 150 000 tokens.
+        """
+        if not cls.is_ours(args):
+            return super().build_model(args)
+        # 1. Base, token type, keys
+        cls.complete_args(args)
+        base = args.tts_conf["base"]
+        # 2. Vocabulary
+        vocabulary = load_base_tokenizer(args.tts_conf).vocabulary()
+        if isinstance(args.token_list, str) and Path(args.token_list).exists():
+            check_token_list(Path(args.token_list), vocabulary, base)
+        # 3. Model, from a copy: ESPnet puts the whole vocabulary into its arguments
+        given = argparse.Namespace(**vars(args))
+        given.token_list = vocabulary
+        given.model_conf = dict(args.model_conf or {})
+        given.model_conf.pop("extract_feats_in_collect_stats", None)
+        if args.odim is None:
+            given.feats_extract_conf = dict(args.feats_extract_conf, base=base)
+        return super().build_model(given)
+
+
+def portable_base(base: str) -> str:
+    """Name a local base by its config.json, which ``espnet2.bin.pack`` can follow.
+
+    ESPnet's unpacking rewrites those values of config.yaml that are packed files.
+
+    Example:
+        >>> portable_base("downloads/mini_base")  # a folder with a config.json
+        'downloads/mini_base/config.json'
+    """
+    config = Path(base) / "config.json"
+    return str(config) if config.is_file() else base
+
+
+def check_keys(name: str, given: Collection[str], target: type) -> None:
+    """Raise ValueError for keys that are no argument of a class.
+
+    Args:
+        name (str): Name of the configuration, for the message.
+        given (Collection[str]): Keys of the configuration.
+        target (type): Class that is built from them.
+    """
+    known = list(inspect.signature(target.__init__).parameters)[1:]
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(
+                f"{name} has the key {key}, which {target.__name__} does not know: "
+                f"{hint}It knows {', '.join(known)}"
+            )
+
+
+def check_token_list(path: Path, vocabulary: list[str], base: str) -> None:
+    """Raise ValueError if a token list is not the base's vocabulary."""
+    tokens = read_lines(path)
+    if tokens != vocabulary:
+        raise ValueError(
+            f"{path} ({len(tokens)} tokens) is not the vocabulary of {base} "
+            f"({len(vocabulary)} tokens): rerun the token stage with this base"
+        )
+
+
+def use_dumped_latents(args: argparse.Namespace, mode: str) -> None:
+    """Train on the latents that the statistics stage wrote, not on audio.
+
+    ESPnet's stage driver names the audio for training and the shape files of its
+    statistics stage; the latents lie beside the latter. Shapes that count tokens
+    times vocabulary are replaced by those that count tokens, so that bins are
+    positions of the language model.
+
+    Args:
+        args (Namespace): Changed in place.
+        mode (str): ``train`` or ``valid``.
+
+    Raises:
+        FileNotFoundError: If audio is named and there are no latents.
+    """
+    data_key = f"{mode}_data_path_and_name_and_type"
+    shape_key = f"{mode}_shape_file"
+    shape_files = [Path(path) for path in getattr(args, shape_key)]
+    data = []
+    for path, name, kind in getattr(args, data_key):
+        if name == "speech" and kind == "sound":
+            path, kind = find_dumped_latents(shape_files, path), "npy"
+        data.append((path, name, kind))
+    setattr(args, data_key, data)
+    setattr(args, shape_key, [str(plain_shape_file(path)) for path in shape_files])
+
+
+def find_dumped_latents(shape_files: list[Path], audio: str) -> str:
+    """Return the latents' scp beside one of the shape files."""
+    wanted = [path.parent / "collect_feats" / "feats.scp" for path in shape_files]
+    for scp in wanted:
+        if scp.is_file():
+            return str(scp)
+    places = ", ".join(sorted({str(scp) for scp in wanted})) or "any statistics folder"
+    raise FileNotFoundError(
+        f"training on {audio} needs its latents, but there are none in {places}: "
+        "rerun the statistics stage with --write_collected_feats true"
+    )
+
+
+def plain_shape_file(path: Path) -> Path:
+    """Return ``text_shape`` for ``text_shape.<token type>`` where both exist."""
+    plain = path.with_name("text_shape")
+    is_tagged = path.name.startswith("text_shape.")
+    return plain if is_tagged and plain.is_file() else path
