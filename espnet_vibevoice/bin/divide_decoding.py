@@ -13,7 +13,9 @@ from espnet_vibevoice.score.decoding import divide_decoding
 def get_parser() -> argparse.ArgumentParser:
     """Return the option parser."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--text", type=Path, required=True, help="Kaldi text of the set")
+    parser.add_argument(
+        "--text", type=Path, required=True, help="Kaldi text of the set"
+    )
     parser.add_argument("--out_dir", type=Path, required=True, help="folder of the set")
     parser.add_argument("--nj", type=int, default=1, help="jobs at most")
     return parser

@@ -1,13 +1,13 @@
 """ESPnet's token stage, with the tokenizer of a language model as one more type.
 
-Same options as ``espnet2.bin.tokenize_text``. With ``--token_type hugging_face`` the
-token list is the whole vocabulary of the base's tokenizer, in id order, so that its
-length is the size ESPnet asks for; any other type runs ESPnet's own code.
+With ``--token_type hugging_face`` the token list is the whole vocabulary of the
+base's tokenizer, in id order, so that its length is the size ESPnet asks for. The
+other options of ``espnet2.bin.tokenize_text`` do not matter then; with any other
+type the command is ESPnet's own.
 """
 
 import argparse
-
-from espnet2.bin import tokenize_text as espnet_command
+import sys
 
 from espnet_vibevoice.data.files import write_lines
 from espnet_vibevoice.errors import run_command
@@ -19,26 +19,27 @@ from espnet_vibevoice.tts.conf import (
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Return ESPnet's parser with our token type and the options for the base."""
-    parser = espnet_command.get_parser()
-    for action in parser._actions:
-        if "--token_type" in action.option_strings:
-            action.choices = [*action.choices, "hugging_face"]
+    """Return the options that are ours to read."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--token_type", "-t", default="char", help="hugging_face: ours")
+    parser.add_argument("--output", "-o", required=True, help="token list to write")
     add_model_options(parser)
     return parser
 
 
 def main() -> None:
     """Write the token list."""
-    args = get_parser().parse_args()
+    args, _ = get_parser().parse_known_args()
     if args.token_type == "hugging_face":
         tokenizer = load_base_tokenizer(read_tts_conf(args))
         write_lines(args.output, tokenizer.vocabulary())
         return
-    options = vars(args)
-    for ours in ("train_config", "train_args", "base"):
-        del options[ours]
-    espnet_command.tokenize(**options)
+    # imported here: it takes seconds, and only ESPnet's own token types need it
+    from espnet2.bin import tokenize_text
+
+    ours = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_model_options(ours)
+    tokenize_text.main(ours.parse_known_args(sys.argv[1:])[1])
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ class LatentWriter:
     def _end_of_matrix(self, offset: int) -> int | None:
         """Return the byte behind the float matrix at ``offset``, None if cut off.
 
-        A Kaldi float matrix is ``\\0BFM `` and two sizes of 5 bytes each, then data.
+        A Kaldi float matrix: a zero byte, ``BFM ``, two sizes of 5 bytes, the data.
         """
         with self._part_ark.open("rb") as ark:
             ark.seek(offset)
@@ -210,9 +210,7 @@ def collect_latents(
     for name in ("text_shape", f"text_shape.{token_type}"):
         write_table(stats_dir / name, tokens)
     buffer = io.BytesIO()
-    np.savez(
-        buffer, count=summary.count, sum=summary.total, sum_square=summary.square
-    )
+    np.savez(buffer, count=summary.count, sum=summary.total, sum_square=summary.square)
     write_bytes_atomic(stats_dir / "feats_stats.npz", buffer.getvalue())
     return summary
 

@@ -1,11 +1,13 @@
 """Run a job array under Slurm.
 
 One sbatch script starts a task per number; the task runs the job just as the local
-runner does and leaves its status in a file ``q/NAME.done.NUMBER``, which we wait for
-on the shared disk. No accounting database is needed. If ``squeue`` is at hand, jobs
-that vanished (cancelled, out of time, node lost) are noticed too.
+runner does and leaves its status in a file ``q/NAME.done.RUN.NUMBER``, which we wait
+for on the shared disk (RUN keeps late tasks of a cancelled run apart). No accounting
+database is needed. If ``squeue`` is at hand, jobs that vanished (cancelled, out of
+time, node lost) are noticed too.
 """
 
+import glob
 import json
 import os
 import re
@@ -15,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,16 +56,17 @@ def run_slurm(
         ValueError: An option or the configuration is malformed.
     """
     line = line or ProgressLine(array)
-    queue = _queue_file(array, "").parent
-    queue.mkdir(parents=True, exist_ok=True)
+    run_id = uuid.uuid4().hex[:8]
+    stem = _queue_file(array, "")
+    stem.parent.mkdir(parents=True, exist_ok=True)
     remove_old_logs(array)
-    for number in array.numbers:
-        _done_file(array, number).unlink(missing_ok=True)
-    job_id = _submit(array)
+    for old in stem.parent.glob(f"{glob.escape(stem.name)}.done.*"):
+        old.unlink()
+    job_id = _submit(array, run_id)
     watch = _QueueWatch(job_id, queue_check_sec)
     is_over = False
     try:
-        failed, done = _wait(array, line, watch, poll_sec)
+        failed, done = _wait(array, run_id, line, watch, poll_sec)
         is_over = not failed
     finally:  # after Ctrl-C as well nothing may stay in the queue
         if not is_over:
@@ -81,6 +85,7 @@ def run_slurm_task(spec: str | Path) -> int:
         int: Exit status of the job, also left in its status file.
     """
     fields = json.loads(Path(spec).read_text(encoding="utf-8"))
+    run_id = fields.pop("run_id")
     array = JobArray(**{**fields, "command": tuple(fields["command"])})
     number = int(os.environ.get("SLURM_ARRAY_TASK_ID", array.first))
     threads = array.int_option("num_threads", 1)
@@ -95,12 +100,16 @@ def run_slurm_task(spec: str | Path) -> int:
         raise
     finally:
         stop_tasks([task])
-        write_text(_done_file(array, number), f"{status}\n")
+        write_text(_done_file(array, run_id, number), f"{status}\n")
     return status
 
 
 def _wait(
-    array: JobArray, line: ProgressLine, watch: "_QueueWatch", poll_sec: float
+    array: JobArray,
+    run_id: str,
+    line: ProgressLine,
+    watch: "_QueueWatch",
+    poll_sec: float,
 ) -> tuple[dict[int, int], set[int]]:
     """Wait for all jobs or one failure; return that and the jobs that ended."""
     done: set[int] = set()
@@ -108,7 +117,7 @@ def _wait(
         # The queue is asked before the files: whoever left it has written one.
         has_vanished = watch.has_vanished()
         for number in array.numbers:
-            file = _done_file(array, number)
+            file = _done_file(array, run_id, number)
             if number in done or not file.is_file():
                 continue
             done.add(number)
@@ -124,10 +133,11 @@ def _wait(
         time.sleep(poll_sec)
 
 
-def _submit(array: JobArray) -> str:
+def _submit(array: JobArray, run_id: str) -> str:
     """Write the script and the description, call sbatch, return the job's id."""
     spec, script = _queue_file(array, ".json"), _queue_file(array, ".sh")
-    write_text(spec, json.dumps(asdict(array), ensure_ascii=False, indent=1) + "\n")
+    fields = {**asdict(array), "run_id": run_id}
+    write_text(spec, json.dumps(fields, ensure_ascii=False, indent=1) + "\n")
     write_text(script, _make_script(spec))
     config = load_slurm_config(array.options.get("config"))
     options = {k: v for k, v in array.options.items() if k not in _OWN_OPTIONS}
@@ -169,8 +179,8 @@ def _queue_file(array: JobArray, suffix: str) -> Path:
     return log.parent / "q" / (name.strip(".") + suffix)
 
 
-def _done_file(array: JobArray, number: int) -> Path:
-    return _queue_file(array, f".done.{number}")
+def _done_file(array: JobArray, run_id: str, number: int) -> Path:
+    return _queue_file(array, f".done.{run_id}.{number}")
 
 
 def _cancel(job_id: str) -> None:

@@ -41,6 +41,7 @@ def draw_mels(rows: dict[str, str | Path], path: Path, title: str) -> None:
     """
     figure = Figure(figsize=(9, 2.6 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), 1, squeeze=False, sharex=True)[:, 0]
+    longest = 0.0
     for axis, (label, audio) in zip(axes, rows.items(), strict=True):
         mel, fs = compute_log_mel(audio)
         seconds = mel.shape[1] * HOP_LENGTH / fs
@@ -54,7 +55,8 @@ def draw_mels(rows: dict[str, str | Path], path: Path, title: str) -> None:
         )
         axis.set_title(f"{label} ({seconds:.2f} s)", loc="left", fontsize=9)
         axis.set_ylabel("mel band")
-    axes[-1].set_xlabel("seconds")
+        longest = max(longest, seconds)
+    axes[-1].set(xlabel="seconds", xlim=(0.0, longest))
     figure.colorbar(image, ax=list(axes), label="dB")
     figure.suptitle(title, fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,9 +38,7 @@ class TokenRate:
         return len(self.lagging) / self.utterances
 
 
-def lags_behind(
-    tokens: int, frames: int, text_window: int, speech_window: int
-) -> bool:
+def lags_behind(tokens: int, frames: int, text_window: int, speech_window: int) -> bool:
     """Tell whether speech would overtake the text that has been read.
 
     Args:

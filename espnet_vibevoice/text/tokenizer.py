@@ -89,17 +89,17 @@ def load_tokenizer(
         FileNotFoundError: If there is none.
         ValueError: If it is not a Qwen2 tokenizer.
     """
-    from transformers import AutoTokenizer
+    from transformers import Qwen2Tokenizer
 
-    if tokenizer is None and not _holds_tokenizer(Path(folder)):
+    source = str(folder if tokenizer is None else tokenizer)
+    if (tokenizer is None or Path(source).is_dir()) and not _holds_tokenizer(source):
         raise FileNotFoundError(
-            f"{folder}: no tokenizer.json (or vocab.json and merges.txt). The released "
+            f"{source}: no tokenizer.json (or vocab.json and merges.txt). The released "
             "realtime base has none: name a tokenizer, e.g. Qwen/Qwen2.5-0.5B or a "
             "folder that holds it."
         )
-    source = str(folder if tokenizer is None else tokenizer)
     try:
-        loaded = AutoTokenizer.from_pretrained(source)
+        loaded = Qwen2Tokenizer.from_pretrained(source)
     except (OSError, ValueError) as err:
         raise FileNotFoundError(
             f"{source}: no tokenizer can be loaded from it ({err}). Give a folder with "
@@ -108,7 +108,7 @@ def load_tokenizer(
     return TextTokenizer(loaded, source)
 
 
-def _holds_tokenizer(folder: Path) -> bool:
+def _holds_tokenizer(folder: str) -> bool:
     """Whether a folder holds a Qwen2 tokenizer in one of its two forms."""
-    pair = (folder / "vocab.json", folder / "merges.txt")
-    return (folder / "tokenizer.json").is_file() or all(p.is_file() for p in pair)
+    names = {path.name for path in Path(folder).glob("*.*")}
+    return "tokenizer.json" in names or {"vocab.json", "merges.txt"} <= names

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # How jobs are run. Choose by cmd_backend=local|slurm, here or in the environment.
 #   <cmd> [--gpu N] [--mem 4G] JOB=1:8 log/x.JOB.log command args with JOB
 #   train_cmd   data preparation, statistics, latents on CPU

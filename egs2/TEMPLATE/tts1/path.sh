@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by every script of a recipe: where Python is and how it reads text.
 # Laid out as ESPnet's path.sh, so that a recipe folder works in either tree.
 MAIN_ROOT=$(cd "${PWD}/../../.." && pwd)

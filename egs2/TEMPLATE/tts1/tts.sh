@@ -3,6 +3,7 @@
 # names, folders and logs. Parsing and checking is Python (espnet_vibevoice.bin.*);
 # this file says in which order. A stage that is up to date is not run again; one that
 # was interrupted goes on where it stopped.
+# shellcheck disable=SC2086,SC2206  # options and lists of sets are split on purpose
 set -euo pipefail
 
 log() {
@@ -80,10 +81,10 @@ Stages: 1 data preparation, 2 audio formatting, 3 filtering, 4 token list,
 Options (with their defaults):
 $(sed -nE '/^# General/,/^vocoder_file/ {
     s/^# (.*)$/\n  \1/p
-    s/^([a-z_]+)=("[^"]*"|[^ ]*) +# (.*)$/    --\1 [\2]: \3/p
+    s/^([a-z0-9_]+)=("[^"]*"|[^ ]*) +# (.*)$/    --\1 [\2]: \3/p
 }' "${BASH_SOURCE[0]}")"
 
-run_args="$0 $*"
+run_args=$(printf '%q ' "$0" "$@")
 log "${run_args}"
 . utils/parse_options.sh
 [ $# -eq 0 ] || { echo "tts.sh: no positional arguments are taken: $1" >&2; exit 2; }
@@ -107,7 +108,7 @@ data_feats=${dumpdir}/raw
 latents=${dumpdir}/latents
 token_listdir=${dumpdir}/token_list/${token_type}
 token_list=${token_listdir}/tokens.txt
-all_sets="${train_set} ${valid_set} ${test_sets}"
+all_sets=("${train_set}" "${valid_set}" ${test_sets})
 
 name_of() { # options or a path as a part of a folder name
     echo "$1" | sed -e "s/--/_/g" -e "s/[ |=/]//g"
@@ -154,18 +155,15 @@ if ! "${skip_data_prep}"; then
     if wants 1; then
         begin 1 "Data preparation: corpus -> data/"
         [ -x local/data.sh ] || fail "local/data.sh is missing in ${PWD}"
-        # shellcheck disable=SC2086  # several options in one variable
         local/data.sh ${local_data_opts}
-        # shellcheck disable=SC2086
-        python3 -m espnet_vibevoice.bin.validate_data_dir $(printf 'data/%s ' ${all_sets})
-        # shellcheck disable=SC2086
-        python3 -m espnet_vibevoice.bin.check_disjoint $(printf 'data/%s ' ${all_sets})
+        python3 -m espnet_vibevoice.bin.validate_data_dir "${all_sets[@]/#/data/}"
+        python3 -m espnet_vibevoice.bin.check_disjoint "${all_sets[@]/#/data/}"
         finish 1
     fi
 
     if wants 2; then
         begin 2 "Audio formatting: data/ -> ${data_feats}/org/ (${fs} Hz, mono, ${loudness} dBFS)"
-        for dset in ${all_sets}; do
+        for dset in "${all_sets[@]}"; do
             _src=data/${dset} _dst=${data_feats}/org/${dset}
             need "${_src}/wav.scp" 1
             _stamp=("${_dst}/.done" --input "${_src}" --output "${_dst}/wav.scp"
@@ -199,7 +197,7 @@ if ! "${skip_data_prep}"; then
 
     if wants 3; then
         begin 3 "Filtering: ${data_feats}/org/ -> ${data_feats}/"
-        for dset in ${all_sets}; do
+        for dset in "${all_sets[@]}"; do
             _src=${data_feats}/org/${dset} _dst=${data_feats}/${dset}
             need "${_src}/.done" 2
             # Test sets are kept whole: only what cannot be used at all is dropped.
@@ -224,18 +222,17 @@ if ! "${skip_data_prep}"; then
     if wants 4; then
         begin 4 "Token list and token rate: ${token_listdir}"
         _dirs=()
-        for dset in ${all_sets}; do
+        for dset in "${all_sets[@]}"; do
             need "${data_feats}/${dset}/.done" 3
             _dirs+=("${data_feats}/${dset}")
         done
         _stamp=("${token_listdir}/.done" --output "${token_list}" --option
             "python=${python}" "train_args=${train_args}" "share=${max_lagging_share}"
-            --input ${train_config} $(printf '%s/text ' "${_dirs[@]}"))
+            --input ${train_config} "${_dirs[@]/%//text}")
         if stamp check "${_stamp[@]}" >/dev/null; then
             log "${token_listdir} is up to date"
         else
-            # shellcheck disable=SC2086
-            cat ${srctexts:-${data_feats}/${train_set}/text} >"${data_feats}/srctexts"
+                cat ${srctexts:-${data_feats}/${train_set}/text} >"${data_feats}/srctexts"
             ${python} -m espnet2.bin.tokenize_text --token_type "${token_type}" -f 2- \
                 --input "${data_feats}/srctexts" --output "${token_list}" \
                 --cleaner "${cleaner}" --g2p "${g2p}" --write_vocabulary true \
@@ -316,8 +313,7 @@ if ! "${skip_train}"; then
             chmod +x "${tts_exp}/run.sh"
             log "log: ${tts_exp}/train.log; curves: tensorboard --logdir ${tts_exp}/tensorboard"
             _progress="--progress '(?P<done>[0-9]+)/(?P<total>[0-9]+)epoch started'"
-            # shellcheck disable=SC2086
-            ${python} -m espnet2.bin.launch \
+                ${python} -m espnet2.bin.launch \
                 --cmd "${cuda_cmd} --name $(basename "${tts_exp}") ${_progress}" \
                 --log "${tts_exp}/train.log" --ngpu "${ngpu}" --num_nodes "${num_nodes}" \
                 --init_file_prefix "${tts_exp}/.dist_init_" \
@@ -360,8 +356,7 @@ if ! "${skip_eval}" && wants 7; then
             --out_dir "${_dst}" --nj "${inference_nj}")
         if [ "${_nj}" -gt 0 ]; then
             log "${_src}: ${_nj} jobs, logs: ${_dst}/log/tts_inference.*.log"
-            # shellcheck disable=SC2086
-            ${_cmd} --progress 'inference speed' --progress_total \
+                ${_cmd} --progress 'inference speed' --progress_total \
                 "$(cat "${_dst}"/log/keys.*.scp | wc -l)" \
                 JOB=1:"${_nj}" "${_dst}/log/tts_inference.JOB.log" \
                 ${python} -m espnet2.bin.tts_inference --ngpu "${_ngpu}" \

@@ -8,7 +8,7 @@ n_shift=3200    # samples per latent frame: 7.5 frames per second
 
 train_set=train
 valid_set=valid
-test_sets=test
+test_sets="test"
 
 train_config=conf/train.yaml
 inference_config=conf/decode.yaml
@@ -33,7 +33,7 @@ base=downloads/mini_base    # written by local/data.sh
     --g2p none \
     --train_config "${train_config}" \
     --inference_config "${inference_config}" \
-    --inference_model valid.loss.best.pth \
+    --inference_model valid.diffusion_loss.best.pth \
     --vocoder_file none \
     --train_set "${train_set}" \
     --valid_set "${valid_set}" \

@@ -4,7 +4,7 @@
 Reads Kaldi ``text`` files (for the tokenizer) and optionally a ``wav.scp`` (to set the
 loudness of the decoder and the scale of the latents); writes ``config.json``,
 ``model.safetensors`` and the tokenizer. The weights are random and follow from
-``--seed``. Same inputs give the same bytes; a second call finds its stamp and returns.
+``--seed``, the sizes are in ``mini_base.json``. Same inputs give the same bytes; a second call finds its stamp and returns.
 
 Usage: local/make_mini_base.py --text data/train/text --out downloads/mini_base
 """
@@ -23,8 +23,8 @@ from espnet_vibevoice.errors import run_command
 if TYPE_CHECKING:
     from torch import Tensor
 
-STAMP_NAME = "mini_base.json"
-VOCAB_SIZE = 1024  # bytes, merges and special tokens
+STAMP_NAME = "made_from.json"
+CONFIG_PATH = Path(__file__).with_name("mini_base.json")
 NUM_CALIBRATION_UTTERANCES = 32
 TARGET_RMS = 10 ** (-25 / 20)  # the loudness of stage 2
 SPECIAL_TOKENS = [
@@ -39,57 +39,6 @@ QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-RATIOS = [8, 5, 5, 4, 2, 2]  # 3200 samples a frame, as the released codec
-CONFIG = {
-    "architectures": ["VibeVoiceStreamingForConditionalGenerationInference"],
-    "model_type": "vibevoice_streaming",
-    "acoustic_vae_dim": 64,
-    "tts_backbone_num_hidden_layers": 3,
-    "acoustic_tokenizer_config": {
-        "model_type": "vibevoice_acoustic_tokenizer",
-        "causal": True,
-        "channels": 1,
-        "conv_bias": True,
-        "decoder_depths": None,
-        "decoder_n_filters": 2,
-        "decoder_ratios": RATIOS,
-        "encoder_depths": "1-1-1-1-1-1-1",
-        "encoder_n_filters": 2,
-        "encoder_ratios": RATIOS,
-        "fix_std": 0.5,
-        "layer_scale_init_value": 0.3,  # far from 1e-6, so that each block counts
-        "layernorm_eps": 1e-5,
-        "vae_dim": 64,
-        "weight_init_value": 0.01,
-    },
-    "decoder_config": {
-        "model_type": "qwen2",
-        "attention_dropout": 0.0,
-        "hidden_act": "silu",
-        "hidden_size": 64,
-        "initializer_range": 0.1,
-        "intermediate_size": 128,
-        "max_position_embeddings": 4096,
-        "num_attention_heads": 4,
-        "num_hidden_layers": 5,
-        "num_key_value_heads": 2,
-        "rms_norm_eps": 1e-6,
-        "rope_theta": 1000000.0,
-        "vocab_size": VOCAB_SIZE,
-    },
-    "diffusion_head_config": {
-        "model_type": "vibevoice_diffusion_head",
-        "ddpm_beta_schedule": "cosine",
-        "ddpm_num_inference_steps": 5,
-        "ddpm_num_steps": 1000,
-        "head_ffn_ratio": 3.0,
-        "head_layers": 2,
-        "hidden_size": 64,
-        "latent_size": 64,
-        "prediction_type": "v_prediction",
-        "rms_norm_eps": 1e-5,
-    },
-}
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -107,6 +56,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Make the base unless it is there already."""
     args = get_parser().parse_args()
+    config = json.loads(CONFIG_PATH.read_text(encoding="utf-8"))
     lines = [line for path in args.text for line in read_table(path).values()]
     wavs = choose_wavs(args.wav_scp)
     stamp = {"inputs": hash_inputs(lines, wavs, args.seed)}
@@ -124,8 +74,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=args.out.parent, prefix=".mini_base-") as tmp:
         folder = Path(tmp) / "new"
         folder.mkdir()
-        write_tokenizer(lines, folder)
-        write_model(wavs, args.seed, folder)
+        write_tokenizer(lines, config["decoder_config"]["vocab_size"], folder)
+        write_model(config, wavs, args.seed, folder)
         text = json.dumps(stamp) + "\n"
         (folder / STAMP_NAME).write_text(text, encoding="utf-8")
         if args.out.exists():
@@ -145,14 +95,14 @@ def choose_wavs(wav_scp: Path | None) -> list[Path]:
 
 def hash_inputs(lines: list[str], wavs: list[Path], seed: int) -> str:
     """Hash everything that the result depends on, this script included."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest = hashlib.sha256(Path(__file__).read_bytes() + CONFIG_PATH.read_bytes())
     digest.update(json.dumps([lines, seed]).encode())
     for path in wavs:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def write_tokenizer(lines: list[str], folder: Path) -> None:
+def write_tokenizer(lines: list[str], vocab_size: int, folder: Path) -> None:
     """Train a byte-level BPE in the form of Qwen2's tokenizer."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, trainers
     from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
@@ -164,7 +114,7 @@ def write_tokenizer(lines: list[str], folder: Path) -> None:
     tokenizer.pre_tokenizer = Sequence([split, byte_level])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE - len(SPECIAL_TOKENS),
+        vocab_size=vocab_size - len(SPECIAL_TOKENS),
         initial_alphabet=sorted(ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -181,7 +131,7 @@ def write_tokenizer(lines: list[str], folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
 
 
-def write_model(wavs: list[Path], seed: int, folder: Path) -> None:
+def write_model(config: dict, wavs: list[Path], seed: int, folder: Path) -> None:
     """Build the model, let its codec carry a signal, calibrate it and save it."""
     import torch
 
@@ -191,7 +141,7 @@ def write_model(wavs: list[Path], seed: int, folder: Path) -> None:
 
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)  # sums in one order, whatever the machine
-    model = RealtimeModel.from_config(parse_config(CONFIG), seed)
+    model = RealtimeModel.from_config(parse_config(config), seed)
     generator = torch.Generator().manual_seed(seed)
     set_unit_gain(model.acoustic_tokenizer, generator)
     waveforms = [load_waveform(path) for path in wavs]

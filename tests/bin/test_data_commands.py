@@ -1,0 +1,132 @@
+"""The data commands in the order in which a recipe calls them."""
+
+import runpy
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from espnet_vibevoice.data.dropped import read_dropped
+from espnet_vibevoice.data.kaldi import read_table, write_table
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Run a command of the package; return status, output and errors."""
+
+    def run_one(command, *words):
+        module = f"espnet_vibevoice.bin.{command}"
+        monkeypatch.setattr(sys, "argv", [command, *map(str, words)])
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module(module, run_name="__main__")
+        return ended.value.code, *capfd.readouterr()
+
+    return run_one
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Data directory of four utterances at 16 kHz, the last one of 0.01 s."""
+    folder = tmp_path / "data" / "tr"
+    utterances = ["u1", "u2", "u3", "u4"]
+    for index, utt_id in enumerate(utterances):
+        noise = np.random.default_rng(index).standard_normal(
+            160 if index == 3 else 8000
+        )
+        soundfile.write(tmp_path / f"{utt_id}.wav", 0.1 * noise, 16000)
+    write_table(folder / "wav.scp", {u: tmp_path / f"{u}.wav" for u in utterances})
+    write_table(folder / "text", {u: f"متن {u}" for u in utterances})
+    write_table(folder / "utt2spk", dict.fromkeys(utterances, "s1"))
+    write_table(folder / "spk2utt", {"s1": " ".join(utterances)})
+    return folder
+
+
+def test_commands_of_a_recipe_make_a_filtered_set(run, corpus, tmp_path):
+    org, out, log = tmp_path / "org", tmp_path / "out", tmp_path / "log"
+    assert run("validate_data_dir", corpus) == (0, f"{corpus}: 4 utterances\n", "")
+    split = run("split_scp", corpus / "wav.scp", "--nj", 3, "--out", log / "w.JOB.scp")
+    assert split == (0, "3\n", "")
+    for job in (1, 2, 3):
+        options = ["--out_dir", org, "--job", job, "--fs", 24000, "--loudness", "none"]
+        status, _, said = run(
+            "format_wav_scp", "--wav_scp", log / f"w.{job}.scp", *options
+        )
+        assert status == 0 and said.startswith("progress: 0/")
+    collected = run("collect_parts", "--source", corpus, "--out_dir", org, "--nj", 3)
+    assert collected == (0, f"{org}: 0 unusable\n", "")
+    words = ["--source", org, "--target", out, "--min_wav_duration", 0.1]
+    status, said, _ = run("filter_data_dir", *words)
+    assert (status, said) == (
+        0,
+        f"{out}: kept 3 utterances, 0.00 h, speakers: 1; dropped 1 (1 too_short)\n",
+    )
+    assert read_table(out / "utt2num_samples") == dict.fromkeys(
+        ["u1", "u2", "u3"], "12000"
+    )
+    assert list(read_dropped(out / "dropped.tsv")) == ["u4"]
+
+
+def test_format_wav_scp_unreadable_fails_in_one_line(run, corpus, tmp_path):
+    (tmp_path / "u2.wav").write_bytes(b"no audio")
+    options = ["--wav_scp", corpus / "wav.scp", "--out_dir", tmp_path / "org"]
+    status, _, said = run("format_wav_scp", *options)
+    (error,) = [line for line in said.splitlines() if "progress" not in line]
+    assert status == 1
+    assert error.startswith("error: 1 of 4 utterances are unusable, the limit is 1.00%")
+    assert "u2: unreadable" in error
+
+
+def test_filter_data_dir_keep_all_keeps_short_ones(run, corpus, tmp_path):
+    write_table(corpus / "utt2num_samples", dict.fromkeys(["u1", "u2", "u3", "u4"], 9))
+    words = ["--source", corpus, "--target", tmp_path / "out", "--keep_all"]
+    status, said, _ = run("filter_data_dir", *words, "--min_wav_duration", 1)
+    assert status == 0 and "kept 4 utterances" in said
+
+
+def test_copy_data_dir_with_list_copies_those(run, corpus, tmp_path):
+    (tmp_path / "list").write_text("u3\nu1\n")
+    target = tmp_path / "sub"
+    words = [corpus, target, "--utt_list", tmp_path / "list"]
+    assert run("copy_data_dir", *words) == (0, f"{target}: 2 utterances\n", "")
+    assert list(read_table(target / "text")) == ["u1", "u3"]
+
+
+def test_fix_data_dir_reports_dropped(run, corpus):
+    write_table(corpus / "text", {"u1": "x", "u2": "y", "u3": "z"})
+    status, said, _ = run("fix_data_dir", corpus)
+    assert status == 0
+    assert said == f"{corpus}: dropped 1 utterances: u4: missing in text\n"
+
+
+def test_validate_data_dir_fault_fails_in_one_line(run, corpus):
+    (corpus / "spk2utt").write_text("s1 u1\n")
+    status, _, said = run("validate_data_dir", corpus)
+    assert status == 1 and said.count("\n") == 1
+    assert "spk2utt is not the inverse of utt2spk" in said
+
+
+def test_check_disjoint_overlap_fails(run, corpus, tmp_path):
+    run("copy_data_dir", corpus, tmp_path / "dv")
+    status, _, said = run("check_disjoint", corpus, tmp_path / "dv")
+    assert status == 1 and "share utterances: 4 (u1, u2, u3, u4)" in said
+
+
+def test_split_scp_name_without_job_fails(run, corpus):
+    status, _, said = run("split_scp", corpus / "text", "--nj", 2, "--out", "x")
+    assert status == 1 and "--out must contain JOB" in said
+
+
+def test_stamp_check_tells_why_until_written(run, corpus, tmp_path):
+    words = [tmp_path / "done", "--option", "fs=24000", "a=b=c", "--input", corpus]
+    assert run("stamp", "check", *words) == (1, "not done yet\n", "")
+    assert run("stamp", "write", *words) == (0, "", "")
+    assert run("stamp", "check", *words) == (0, "", "")
+    status, said, _ = run("stamp", "check", *words, "--option", "fs=16000")
+    assert (status, said) == (1, "option fs: was '24000', is '16000'\n")
+
+
+def test_stamp_option_without_value_fails(run, tmp_path):
+    status, _, said = run("stamp", "check", tmp_path / "done", "--option", "fs")
+    assert status == 1 and "--option wants KEY=VALUE, got fs" in said
