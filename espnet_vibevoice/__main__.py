@@ -15,8 +15,12 @@ from espnet_vibevoice.errors import run_command
 
 # Commands that import espnet2.tasks.tts; the others start without it, faster.
 TTS_COMMANDS = ("espnet2.bin.tts_", "espnet2.bin.gan_tts_")
-# ESPnet's token stage admits no tokenizer of a language model; ours does.
-REPLACED = {"espnet2.bin.tokenize_text": "espnet_vibevoice.bin.tokenize_text"}
+# ESPnet's token stage admits no tokenizer of a language model, and its packing knows
+# no base model; ours do.
+REPLACED = {
+    "espnet2.bin.tokenize_text": "espnet_vibevoice.bin.tokenize_text",
+    "espnet2.bin.pack": "espnet_vibevoice.bin.pack",
+}
 
 
 def split_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -2,9 +2,9 @@
 # Put a recipe of this tree into an ESPnet checkout, to run it under ESPnet's tts.sh.
 #
 # Laid out as ESPnet's own egs2/TEMPLATE/tts1/setup.sh does: shared files are relative
-# links inside the checkout, cmd.sh and the cluster settings are copies to edit there.
-# The recipe's own files are links to this tree: one version of them. What is in the
-# checkout already is never overwritten, so repeating it adds only what is missing.
+# links inside the checkout, cmd.sh and the cluster settings (conf/*.conf) are copies of
+# the checkout's, to be edited there. The recipe's own files are links to this tree: one
+# version of them. Nothing is overwritten, so repeating it adds only what is missing.
 set -euo pipefail
 
 help_message="Usage: $0 ESPNET_ROOT [RECIPE_DIR]
@@ -34,16 +34,15 @@ for path in "${template}"/tts1/{tts.sh,path.sh,cmd.sh,conf,sid} \
 done
 [ ${#missing[@]} -eq 0 ] ||
     fail "${espnet} is no ESPnet checkout, it lacks ${missing[*]}. Get one with" \
-        "'git clone https://github.com/espnet/espnet' and give its folder"
+        "'git clone https://github.com/espnet/espnet' and give its folder; one from" \
+        "before March 2023 needs Kaldi in its tools/kaldi, too"
 
-own=()
 for path in run.sh conf local; do
     [ -e "${recipe}/${path}" ] || missing+=("${path}")
 done
 [ ${#missing[@]} -eq 0 ] ||
     fail "${recipe} is no recipe, it lacks ${missing[*]}. Give a folder like" \
         "egs2/mini_fa/tts1"
-[ ! -e "${recipe}/README.md" ] || own=(README.md)
 
 stage_of() { # TITLE: number of the stage of that title in the checkout's tts.sh
     sed -nE "s/.*log \"Stage ([0-9]+): $1.*/\1/p" "${espnet}/${template}/tts1/tts.sh" |
@@ -53,17 +52,17 @@ decoding=$(stage_of Decoding)
 packing=$(stage_of Pack)
 [ -n "${decoding}" ] && [ -n "${packing}" ] ||
     fail "${espnet}/${template}/tts1/tts.sh has no stage called Decoding or Pack:" \
-        "wanted ESPnet 0.10 or newer"
+        "wanted ESPnet of 2021 or newer"
 
 # ------------------------------------------------------------------ what goes where
 corpus=$(basename "$(dirname "${recipe}")")
 dir=egs2/${corpus}/$(basename "${recipe}")
 declare -A links=() # path in the recipe -> what the link says
-for path in "${own[@]}" run.sh local; do
-    links[${path}]=${recipe}/${path}
+for path in run.sh local README.md; do
+    [ ! -e "${recipe}/${path}" ] || links[${path}]=${recipe}/${path}
 done
 for path in "${recipe}"/conf/*; do
-    links[conf/${path##*/}]=${path}
+    [[ "${path}" == *.conf ]] || links[conf/${path##*/}]=${path}
 done
 for path in tts.sh path.sh sid; do
     links[${path}]=../../TEMPLATE/tts1/${path}
@@ -73,7 +72,6 @@ for path in db.sh scripts pyscripts utils steps; do
 done
 
 conflicts=()
-laid=0
 for path in "${!links[@]}"; do
     to=${espnet}/${dir}/${path}
     if [ "$(readlink "${to}" || true)" = "${links[${path}]}" ]; then
@@ -87,6 +85,7 @@ done
         paste -sd ' '), which would have to be links to ${recipe}: move ${dir} away"
 
 # ------------------------------------------------------------------ lay it
+laid=0
 mkdir -p "${espnet}/${dir}/conf"
 for path in "${!links[@]}"; do
     ln -s "${links[${path}]}" "${espnet}/${dir}/${path}"
@@ -95,12 +94,13 @@ done
 for path in cmd.sh $(cd "${espnet}/${template}/tts1" && ls -d conf/*); do
     to=${espnet}/${dir}/${path}
     if [ ! -e "${to}" ]; then
+        rm -rf "${to}.partial"
         cp -R "${espnet}/${template}/tts1/${path}" "${to}.partial"
         mv "${to}.partial" "${to}"
         laid=$((laid + 1))
     fi
 done
-echo "${espnet}/${dir}: ${laid} files laid, the others were there"
+echo "${espnet}/${dir}: files laid: ${laid}, the others were there"
 
 # The Python of the checkout's path.sh, which is the active one unless ESPnet's
 # installation has written tools/activate_python.sh.
@@ -112,8 +112,8 @@ if ! (
 ); then
     echo "warning: its path.sh leads to a Python without espnet_vibevoice: activate the" \
         "environment of ${here} (make setup), or name its Python with" \
-        "'cd ${espnet}/tools && ./setup_python.sh /path/to/bin/python3'" >&2
+        "'cd ${espnet}/tools && ./setup_python.sh PYTHON'" >&2
 fi
 echo "Decoding is stage ${decoding} and packing stage ${packing} here. Next:
-    cd ${espnet}/${dir}
+    cd $(printf '%q' "${PWD}")
     ./run.sh --stage 1 --stop-stage ${decoding}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from espnet_vibevoice.data.kaldi import read_table
 from espnet_vibevoice.data.latents import collect_latents
 from espnet_vibevoice.errors import run_command
-from espnet_vibevoice.models.checkpoint import read_codec_shape
+from espnet_vibevoice.models.config import read_codec_shape
 from espnet_vibevoice.tts.conf import (
     add_model_options,
     load_base_tokenizer,

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from espnet_vibevoice.errors import run_command
-from espnet_vibevoice.models.checkpoint import resolve_base
+from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.tts.conf import add_model_options, read_tts_conf
 
 

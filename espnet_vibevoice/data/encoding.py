@@ -7,11 +7,8 @@ import numpy as np
 import torch
 
 from espnet_vibevoice.data.audio import load_audio
-from espnet_vibevoice.models.checkpoint import (
-    find_weights,
-    load_codec,
-    resolve_base,
-)
+from espnet_vibevoice.models.base_folder import resolve_base
+from espnet_vibevoice.models.checkpoint import find_weights, load_codec
 
 
 class AudioEncoder:

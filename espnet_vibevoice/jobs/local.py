@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from espnet_vibevoice.jobs.command_line import JobArray
+from espnet_vibevoice.jobs.driver import DriverWatch
 from espnet_vibevoice.jobs.progress import ProgressLine
 from espnet_vibevoice.jobs.task import Task, stop_tasks
 
@@ -30,6 +31,7 @@ def run_local(array: JobArray, line: ProgressLine | None = None) -> dict[int, in
             well.
 
     Raises:
+        RuntimeError: The stage driver has ended meanwhile.
         ValueError: An option is unknown or malformed.
     """
     unknown = sorted(set(array.options) - _KNOWN_OPTIONS)
@@ -59,7 +61,9 @@ def remove_old_logs(array: JobArray) -> None:
 
 def _run_all(array: JobArray, line: ProgressLine, slots: "_Slots") -> dict[int, int]:
     waiting = list(array.numbers)
+    driver = DriverWatch()
     while waiting or slots.running:
+        driver.check()
         while waiting and slots.has_free():
             slots.start(waiting.pop(0))
         time.sleep(_POLL_SEC)

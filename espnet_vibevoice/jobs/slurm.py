@@ -23,6 +23,7 @@ from pathlib import Path
 
 from espnet_vibevoice.data.files import write_text
 from espnet_vibevoice.jobs.command_line import JobArray
+from espnet_vibevoice.jobs.driver import DRIVER_VARIABLE, DriverWatch
 from espnet_vibevoice.jobs.local import remove_old_logs
 from espnet_vibevoice.jobs.progress import ProgressLine
 from espnet_vibevoice.jobs.slurm_config import load_slurm_config
@@ -52,7 +53,7 @@ def run_slurm(
             well.
 
     Raises:
-        RuntimeError: sbatch refused the jobs.
+        RuntimeError: sbatch refused the jobs, or the stage driver has ended.
         ValueError: An option or the configuration is malformed.
     """
     line = line or ProgressLine(array)
@@ -113,7 +114,9 @@ def _wait(
 ) -> tuple[dict[int, int], set[int]]:
     """Wait for all jobs or one failure; return that and the jobs that ended."""
     done: set[int] = set()
+    driver = DriverWatch()
     while True:
+        driver.check()
         # The queue is asked before the files: whoever left it has written one.
         has_vanished = watch.has_vanished()
         for number in array.numbers:
@@ -166,6 +169,7 @@ def _make_script(spec: Path) -> str:
     return (
         "#!/usr/bin/env bash\n"
         f"cd {shlex.quote(os.getcwd())} || exit 1\n"
+        f"unset {DRIVER_VARIABLE}\n"  # a process of another machine
         "if [ -f ./path.sh ]; then . ./path.sh; fi\n"
         f"export PYTHONPATH={shlex.quote(str(package_root))}"
         "${PYTHONPATH:+:${PYTHONPATH}}\n"

@@ -4,12 +4,15 @@ The log begins with the command and the start time and ends with the time used a
 the exit status, so that it tells by itself whether the job ended well.
 """
 
+import functools
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from espnet_vibevoice.jobs.driver import end_with_parent
 
 _STOP_SEC = 5.0
 
@@ -45,6 +48,7 @@ class Task:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,  # so that all its children can be ended
+                preexec_fn=functools.partial(end_with_parent, os.getpid()),
             )
 
     def poll(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Bases on disk: find one, read its weights strictly, write one back.
+"""Bases on disk: read their weights strictly, write one back.
 
 A base is a folder in the original format: ``config.json`` and one or many
 ``.safetensors`` files. Names of weights are translated in one direction only (ours to
@@ -13,15 +13,14 @@ import tempfile
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from espnet_vibevoice.errors import summarize_faults
 from espnet_vibevoice.models.acoustic import AcousticCodec
-from espnet_vibevoice.models.config import CodecShape, load_config
+from espnet_vibevoice.models.base_folder import resolve_base
+from espnet_vibevoice.models.config import load_config
 
 WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"
@@ -29,9 +28,6 @@ CODEC_PREFIX = "acoustic_tokenizer."
 LOWER_EMBEDDING = "model.language_model.embed_tokens.weight"
 # The upper part is fed hidden states. Its table is in the files but is never read.
 UNUSED_EMBEDDING = "model.tts_language_model.embed_tokens.weight"
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt"]
 
 # Ours to the original's, tried in order, each on the result of the one before.
 _RENAMES = [
@@ -52,49 +48,6 @@ _RENAMES = [
     (r"\.mixer\.conv\.", ".mixer.conv.conv.conv."),
     (r"(\.(?:en|de)coder\.head)\.conv\.", r"\1.conv.conv."),
 ]
-
-
-def resolve_base(base: str) -> Path:
-    """Find the folder of a base, fetching it from the hub if it is a hub id.
-
-    Args:
-        base (str): Local folder, path of its ``config.json``, or a hub id such as
-            ``owner/name`` or ``owner/name@revision``.
-
-    Returns:
-        Path: Folder that holds ``config.json``.
-
-    Raises:
-        FileNotFoundError: If a local path does not exist, or the hub has no such
-            repository or cannot be reached.
-    """
-    path = Path(base).expanduser()
-    if path.is_file() and path.name == "config.json":
-        return path.parent
-    if path.is_dir():
-        return path
-    repository, _, revision = base.partition("@")
-    if _looks_local(base) or not _HUB_ID.fullmatch(repository):
-        raise FileNotFoundError(
-            f"{base}: no such base folder. Give an existing folder with config.json "
-            "and model.safetensors, or a hub id such as owner/name@revision."
-        )
-    try:
-        folder = snapshot_download(
-            repository, revision=revision or None, allow_patterns=_HUB_FILES
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as err:
-        raise FileNotFoundError(
-            f"{base}: neither a local folder nor a repository that the hub gives out "
-            f"({err}). Check the name and the network, or give a local folder."
-        ) from err
-    return Path(folder)
-
-
-def _looks_local(base: str) -> bool:
-    """Whether a name that does not exist was meant as a path."""
-    parent = Path(base).expanduser().parent
-    return base.startswith((".", "/", "~")) or (parent != Path(".") and parent.exists())
 
 
 def original_name(name: str) -> str:
@@ -156,18 +109,6 @@ def has_encoder_weights(folder: Path) -> bool:
     """
     prefix = f"model.{CODEC_PREFIX}encoder."
     return any(name.startswith(prefix) for name in find_weights(folder))
-
-
-def read_codec_shape(base: str) -> CodecShape:
-    """Read the sizes of a base's codec, without its weights.
-
-    Args:
-        base (str): Base, see `resolve_base`.
-
-    Returns:
-        CodecShape: Sampling rate, hop and latent size.
-    """
-    return load_config(resolve_base(base)).codec_shape
 
 
 def load_codec(base: str, dtype: torch.dtype = torch.float32) -> AcousticCodec:

@@ -21,6 +21,8 @@ from transformers.models.vibevoice.configuration_vibevoice import (
     VibeVoiceDiffusionHeadConfig,
 )
 
+from espnet_vibevoice.models.base_folder import resolve_base
+
 MODEL_TYPE = "vibevoice_streaming"
 SAMPLING_RATE_HZ = 24000
 NEGATIVE_PROMPT_TOKEN = "<|image_pad|>"
@@ -119,6 +121,18 @@ def load_config(folder: Path) -> RealtimeConfig:
         ) from err
     except ValueError as err:
         raise ValueError(f"{path}: {err}") from err
+
+
+def read_codec_shape(base: str) -> CodecShape:
+    """Read the sizes of a base's codec, without its weights.
+
+    Args:
+        base (str): Base, see `base_folder.resolve_base`.
+
+    Returns:
+        CodecShape: Sampling rate, hop and latent size.
+    """
+    return load_config(resolve_base(base)).codec_shape
 
 
 def parse_config(

@@ -21,10 +21,10 @@ from transformers.models.vibevoice.modeling_vibevoice import (
 )
 
 from espnet_vibevoice.models.acoustic import AcousticCodec
+from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.checkpoint import (
     has_encoder_weights,
     load_weights,
-    resolve_base,
     save_base,
 )
 from espnet_vibevoice.models.config import RealtimeConfig, load_config
@@ -114,7 +114,7 @@ class RealtimeModel(nn.Module):
 
         Args:
             base (str): Folder, path of its ``config.json``, or hub id, see
-                `checkpoint.resolve_base`.
+                `base_folder.resolve_base`.
             dtype (torch.dtype): Type of the weights in memory.
 
         Returns:

@@ -78,7 +78,7 @@ def load_tokenizer(
     """Load the tokenizer of a base, or the one that is named instead.
 
     Args:
-        folder (str | Path): Base folder (see `models.checkpoint.resolve_base`).
+        folder (str | Path): Base folder (see `models.base_folder.resolve_base`).
         tokenizer (str | Path | None): Folder or hub id of a tokenizer to use in place
             of the base's own.
 
@@ -92,20 +92,35 @@ def load_tokenizer(
     from transformers import Qwen2Tokenizer
 
     source = str(folder if tokenizer is None else tokenizer)
-    if (tokenizer is None or Path(source).is_dir()) and not _holds_tokenizer(source):
+    is_hub_id = tokenizer is not None and not Path(source).exists()
+    local = _fetch(source) if is_hub_id else source
+    if not _holds_tokenizer(local):
         raise FileNotFoundError(
             f"{source}: no tokenizer.json (or vocab.json and merges.txt). The released "
             "realtime base has none: name a tokenizer, e.g. Qwen/Qwen2.5-0.5B or a "
             "folder that holds it."
         )
     try:
-        loaded = Qwen2Tokenizer.from_pretrained(source)
+        loaded = Qwen2Tokenizer.from_pretrained(local)
     except (OSError, ValueError) as err:
-        raise FileNotFoundError(
-            f"{source}: no tokenizer can be loaded from it ({err}). Give a folder with "
-            "tokenizer.json, or a hub id that can be reached."
+        raise ValueError(
+            f"{source}: the tokenizer's files cannot be read ({err}). Fetch them again."
         ) from err
     return TextTokenizer(loaded, source)
+
+
+def _fetch(hub_id: str) -> str:
+    """Fetch the tokenizer files of a hub repository and return their folder."""
+    from huggingface_hub import snapshot_download
+
+    names = ["tokenizer*.json", "vocab.json", "merges.txt"]
+    try:
+        return snapshot_download(hub_id, allow_patterns=names)
+    except (OSError, ValueError) as err:
+        raise FileNotFoundError(
+            f"{hub_id}: neither a folder nor a repository that the hub gives out "
+            f"({err}). Check the name and the network, or give a local folder."
+        ) from err
 
 
 def _holds_tokenizer(folder: str) -> bool:

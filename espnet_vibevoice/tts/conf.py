@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from espnet2.utils.nested_dict_action import NestedDictAction
 
-from espnet_vibevoice.models.checkpoint import resolve_base
+from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.text.tokenizer import TextTokenizer, load_tokenizer
 
 

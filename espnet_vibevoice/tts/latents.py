@@ -11,7 +11,8 @@ import torch
 from espnet2.tts.feats_extract.abs_feats_extract import AbsFeatsExtract
 
 from espnet_vibevoice.models.acoustic import AcousticCodec
-from espnet_vibevoice.models.checkpoint import load_codec, read_codec_shape
+from espnet_vibevoice.models.checkpoint import load_codec
+from espnet_vibevoice.models.config import read_codec_shape
 
 
 class VibeVoiceLatents(AbsFeatsExtract):

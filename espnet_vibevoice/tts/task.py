@@ -16,7 +16,7 @@ from espnet2.tts.espnet_model import ESPnetTTSModel
 from espnet_vibevoice import plugin
 from espnet_vibevoice.data.kaldi import read_lines
 from espnet_vibevoice.data.latents import count_frames_in_shape_file
-from espnet_vibevoice.models.checkpoint import read_codec_shape
+from espnet_vibevoice.models.config import read_codec_shape
 from espnet_vibevoice.tts.conf import load_base_tokenizer
 from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
 
