@@ -27,8 +27,9 @@ def end_on_signal(signum: int, frame: FrameType | None) -> None:
 def main() -> int:
     """Run the jobs; on failure show the log of the job that failed."""
     words = sys.argv[1:]
-    signal.signal(signal.SIGTERM, end_on_signal)
-    signal.signal(signal.SIGHUP, end_on_signal)
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) != signal.SIG_IGN:  # as under nohup
+            signal.signal(signum, end_on_signal)
     if words[:2] == ["--backend", "slurm_task"]:
         return run_slurm_task(words[2])
     if words[:1] != ["--backend"] or words[1:2] == [] or words[1] not in _BACKENDS:

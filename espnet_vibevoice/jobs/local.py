@@ -8,7 +8,7 @@ from pathlib import Path
 from espnet_vibevoice.jobs.command_line import JobArray
 from espnet_vibevoice.jobs.driver import DriverWatch
 from espnet_vibevoice.jobs.progress import ProgressLine
-from espnet_vibevoice.jobs.task import Task, stop_tasks
+from espnet_vibevoice.jobs.task import Task, signals_deferred, stop_tasks
 
 _POLL_SEC = 0.02
 # Asked of a scheduler; a machine of one's own grants them as it can.
@@ -99,12 +99,13 @@ class _Slots:
         self._free.remove(slot)
         self._slot_of[number] = slot
         self.started.append(number)
-        self.running[number] = Task(
-            self._array.shell_command(number),
-            self._array.log_path(number),
-            self._threads,
-            assign_gpus(self._visible, slot, self._gpus_per_job),
-        )
+        with signals_deferred():
+            self.running[number] = Task(
+                self._array.shell_command(number),
+                self._array.log_path(number),
+                self._threads,
+                assign_gpus(self._visible, slot, self._gpus_per_job),
+            )
 
     def collect_ended(self) -> dict[int, int]:
         """Free the places of ended jobs; return the first failure, if any."""

@@ -27,7 +27,7 @@ from espnet_vibevoice.jobs.driver import DRIVER_VARIABLE, DriverWatch
 from espnet_vibevoice.jobs.local import remove_old_logs
 from espnet_vibevoice.jobs.progress import ProgressLine
 from espnet_vibevoice.jobs.slurm_config import load_slurm_config
-from espnet_vibevoice.jobs.task import Task, stop_tasks
+from espnet_vibevoice.jobs.task import Task, signals_deferred, stop_tasks
 
 LOST_STATUS = 255  # the job left the queue without a word
 _OWN_OPTIONS = ("config", "max_jobs_run", "progress", "progress_total")
@@ -90,17 +90,20 @@ def run_slurm_task(spec: str | Path) -> int:
     array = JobArray(**{**fields, "command": tuple(fields["command"])})
     number = int(os.environ.get("SLURM_ARRAY_TASK_ID", array.first))
     threads = array.int_option("num_threads", 1)
-    task = Task(array.shell_command(number), array.log_path(number), threads)
+    tasks: list[Task] = []
     status = LOST_STATUS
     try:
-        while (code := task.poll()) is None:
+        with signals_deferred():
+            command, log = array.shell_command(number), array.log_path(number)
+            tasks.append(Task(command, log, threads))
+        while (code := tasks[0].poll()) is None:
             time.sleep(0.1)
         status = code
     except (KeyboardInterrupt, SystemExit):
         status = 128 + signal.SIGTERM
         raise
     finally:
-        stop_tasks([task])
+        stop_tasks(tasks)
         write_text(_done_file(array, run_id, number), f"{status}\n")
     return status
 

@@ -9,12 +9,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from espnet_vibevoice.jobs.driver import end_with_parent
 
 _STOP_SEC = 5.0
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Task:
@@ -78,9 +80,7 @@ def stop_tasks(tasks: Iterable[Task]) -> None:
     running = [task for task in tasks if task.poll() is None]
     if not running:
         return
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    old = {signum: signal.signal(signum, signal.SIG_IGN) for signum in signals}
-    try:
+    with signals_deferred():
         for task in running:
             task.send(signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SEC
@@ -90,6 +90,24 @@ def stop_tasks(tasks: Iterable[Task]) -> None:
             task.send(signal.SIGKILL)
         while any(task.poll() is None for task in running):
             time.sleep(0.02)
+
+
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Let signals that end us wait until the block is over.
+
+    So no job is started without being noted, and none is left half stopped.
+    """
+    received: list[int] = []
+    old = {
+        signum: signal.signal(signum, lambda number, frame: received.append(number))
+        for signum in _ENDING_SIGNALS
+        if signal.getsignal(signum) != signal.SIG_IGN
+    }
+    try:
+        yield
     finally:
         for signum, handler in old.items():
             signal.signal(signum, handler)
+    for signum in received[:1]:
+        signal.raise_signal(signum)
