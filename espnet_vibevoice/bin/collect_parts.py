@@ -2,8 +2,10 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from espnet_vibevoice.data.formatting import collect_parts
+from espnet_vibevoice.data.kaldi import read_table
 from espnet_vibevoice.errors import run_command
 
 
@@ -15,6 +17,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", required=True, help="data directory formatted")
     parser.add_argument("--out_dir", required=True, help="data directory to complete")
     parser.add_argument("--nj", type=int, required=True, help="number of parts")
+    parser.add_argument("--fs", type=int, default=24000, help="sampling rate in Hz")
     parser.add_argument(
         "--max_dropped_share",
         type=float,
@@ -28,8 +31,13 @@ def main() -> None:
     """Join and say how many utterances were unusable."""
     args = get_parser().parse_args()
     dropped = collect_parts(args.source, args.out_dir, args.nj, args.max_dropped_share)
+    samples = read_table(Path(args.out_dir) / "utt2num_samples").values()
+    hours = sum(map(int, samples)) / args.fs / 3600
     listing = f", listed in {args.out_dir}/dropped.tsv" if dropped else ""
-    sys.stdout.write(f"{args.out_dir}: {len(dropped)} unusable{listing}\n")
+    sys.stdout.write(
+        f"{args.out_dir}: {len(samples)} utterances, {hours:.2f} h, "
+        f"{len(dropped)} unusable{listing}\n"
+    )
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def test_commands_of_a_recipe_make_a_filtered_set(run, corpus, tmp_path):
         )
         assert status == 0 and said.startswith("progress: 0/")
     collected = run("collect_parts", "--source", corpus, "--out_dir", org, "--nj", 3)
-    assert collected == (0, f"{org}: 0 unusable\n", "")
+    assert collected == (0, f"{org}: 4 utterances, 0.00 h, 0 unusable\n", "")
     words = ["--source", org, "--target", out, "--min_wav_duration", 0.1]
     status, said, _ = run("filter_data_dir", *words)
     assert (status, said) == (

@@ -189,7 +189,8 @@ if ! "${skip_data_prep}"; then
                 --max_dropped_share "${max_dropped_share}" \
                 --set_size "$(wc -l <"${_src}/${_key_file}")"
             python3 -m espnet_vibevoice.bin.collect_parts --source "${_src}" \
-                --out_dir "${_dst}" --nj "${_nj}" --max_dropped_share "${max_dropped_share}"
+                --out_dir "${_dst}" --nj "${_nj}" --fs "${fs}" \
+                --max_dropped_share "${max_dropped_share}"
             stamp write "${_stamp[@]}"
         done
         finish 2
@@ -328,6 +329,7 @@ if ! "${skip_train}"; then
                 fail "training failed; its log is ${tts_exp}/train.log"
             stamp write "${_stamp[@]}"
         fi
+        python3 -m espnet_vibevoice.bin.report_training "${tts_exp}"
         log "pictures of the losses: ${tts_exp}/images"
         finish 6
     fi
