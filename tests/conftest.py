@@ -1,9 +1,54 @@
-"""Leaves out the marked tests whose resource this machine does not have."""
+"""Tiny models and bases; leaves out marked tests whose resource is not there."""
 
+import copy
 import importlib
 import os
 
 import pytest
+
+NEGATIVE_PROMPT_ID = 31
+LATENT_DIM = 4
+ORIGINAL = {
+    "model_type": "vibevoice_streaming",
+    "tts_backbone_num_hidden_layers": 2,
+    "acoustic_tokenizer_config": {
+        "channels": 1,
+        "decoder_depths": None,
+        "decoder_n_filters": 1,
+        "decoder_ratios": [8, 5, 5, 4, 2, 2],
+        "encoder_depths": "1-1-1-1-1-1-2",
+        "encoder_n_filters": 1,
+        "encoder_ratios": [8, 5, 5, 4, 2, 2],
+        "fix_std": 0.5,
+        "layer_scale_init_value": 0.3,
+        "layernorm_eps": 1e-5,
+        "vae_dim": LATENT_DIM,
+        "weight_init_value": 0.01,
+    },
+    "decoder_config": {
+        "hidden_act": "silu",
+        "hidden_size": 16,
+        "initializer_range": 0.2,
+        "intermediate_size": 16,
+        "max_position_embeddings": 512,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 3,
+        "num_key_value_heads": 1,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 1000000.0,
+        "vocab_size": 32,
+    },
+    "diffusion_head_config": {
+        "ddpm_beta_schedule": "cosine",
+        "ddpm_num_steps": 1000,
+        "head_ffn_ratio": 2.0,
+        "head_layers": 1,
+        "hidden_size": 16,
+        "latent_size": LATENT_DIM,
+        "prediction_type": "v_prediction",
+        "rms_norm_eps": 1e-5,
+    },
+}
 
 
 def has_gpu() -> bool:
@@ -28,3 +73,53 @@ def pytest_collection_modifyitems(
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [i for i in items if i not in left_out]
+
+
+@pytest.fixture
+def original() -> dict:
+    """Give a tiny configuration in the original form; a test may change it."""
+    return copy.deepcopy(ORIGINAL)
+
+
+@pytest.fixture
+def tiny_model(original):
+    """Make a tiny realtime model with random weights and a calibrated codec."""
+    return make_tiny_model(original, NEGATIVE_PROMPT_ID)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory):
+    """Write a tiny base with a tokenizer of bytes; tests must not change it."""
+    from tokenizers import Tokenizer, decoders, models
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    folder = tmp_path_factory.mktemp("tiny") / "base"
+    folder.mkdir()
+    alphabet = sorted(ByteLevel.alphabet())
+    vocabulary = {symbol: index for index, symbol in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|endoftext|>", "<|image_pad|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    original = copy.deepcopy(ORIGINAL)
+    original["decoder_config"]["vocab_size"] = 264
+    make_tiny_model(original, len(vocabulary) + 1).save(folder)
+    return folder
+
+
+def make_tiny_model(original: dict, negative_prompt_id: int):
+    """Make a realtime model whose codec carries a signal of ordinary loudness."""
+    import torch
+
+    from espnet_vibevoice.models.calibration import calibrate_codec, set_unit_gain
+    from espnet_vibevoice.models.config import parse_config
+    from espnet_vibevoice.models.realtime import RealtimeModel
+
+    config = parse_config(original, negative_prompt_id)
+    model = RealtimeModel.from_config(config, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    set_unit_gain(model.acoustic_tokenizer, generator)
+    noise = torch.randn(12800, generator=generator) * 0.05
+    calibrate_codec(model, [noise], target_rms=0.05)
+    return model

@@ -16,7 +16,7 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 
-from espnet_vibevoice.data.atomic import write_bytes_atomic
+from espnet_vibevoice.data.atomic import explain_full_disk, write_bytes_atomic
 from espnet_vibevoice.data.files import write_lines, write_text
 from espnet_vibevoice.data.kaldi import read_lines, read_table, write_table
 from espnet_vibevoice.errors import summarize_faults
@@ -52,6 +52,9 @@ class LatentWriter:
 
         Yields:
             str: The id of each utterance, also of those found written.
+
+        Raises:
+            OSError: If the latents cannot be written, e.g. the disk is full.
         """
         finished = self._finished(audio)
         if finished:
@@ -60,6 +63,7 @@ class LatentWriter:
         done = self._resume(list(audio))
         yield from done
         with (
+            explain_full_disk(self.ark),
             self._part_ark.open("ab") as ark,
             self._part_scp.open("a", encoding="utf-8") as scp,
         ):
@@ -112,7 +116,7 @@ class LatentWriter:
         if not self._part_scp.is_file():
             return []
         text = self._part_scp.read_bytes().decode("utf-8", errors="ignore")
-        return text[: text.rfind("\n") + 1].splitlines()
+        return text.split("\n")[:-1]
 
     def _end_of_matrix(self, offset: int) -> int | None:
         """Return the byte behind the float matrix at ``offset``, None if cut off.

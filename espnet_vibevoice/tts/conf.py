@@ -34,7 +34,8 @@ def read_tts_conf(args: argparse.Namespace) -> dict[str, Any]:
         dict: ``tts_conf``; ``base`` is set.
 
     Raises:
-        ValueError: If the configuration is no mapping or no base is named.
+        FileNotFoundError: If there is no such configuration.
+        ValueError: If it is no mapping or no base is named.
     """
     config: Any = {}
     if args.train_config:
@@ -45,6 +46,8 @@ def read_tts_conf(args: argparse.Namespace) -> dict[str, Any]:
             raise ValueError(f"{path} is not valid YAML: {err}") from err
         if not isinstance(config, dict):
             raise ValueError(f"{path} holds no mapping of keys to values")
+    if not isinstance(config.get("tts_conf") or {}, dict):
+        raise ValueError(f"{path}: tts_conf holds no mapping of keys to values")
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--tts_conf", action=NestedDictAction, default={})
     parser.set_defaults(tts_conf=dict(config.get("tts_conf") or {}))

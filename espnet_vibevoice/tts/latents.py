@@ -7,6 +7,7 @@ submodule, so training neither loads nor saves it.
 
 from typing import Any
 
+import humanfriendly
 import torch
 from espnet2.tts.feats_extract.abs_feats_extract import AbsFeatsExtract
 
@@ -39,7 +40,7 @@ class VibeVoiceLatents(AbsFeatsExtract):
     ):
         super().__init__()
         shape = read_codec_shape(base)
-        if int(fs) != shape.sampling_rate:
+        if humanfriendly.parse_size(str(fs)) != shape.sampling_rate:  # 24k is 24000
             raise ValueError(
                 f"feats_extract_conf fs is {fs}, the codec of {base} needs "
                 f"{shape.sampling_rate}. Rerun from stage 2 with --fs "

@@ -7,10 +7,10 @@ other TTS models the task does what ESPnet's does.
 import argparse
 import difflib
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from espnet2.tasks.tts import TTSTask, tts_choices
+from espnet2.tasks.tts import TTSTask, feats_extractor_choices, tts_choices
 from espnet2.tts.espnet_model import ESPnetTTSModel
 
 from espnet_vibevoice import plugin
@@ -19,6 +19,7 @@ from espnet_vibevoice.data.latents import count_frames_in_shape_file
 from espnet_vibevoice.models.config import read_codec_shape
 from espnet_vibevoice.tts.conf import load_base_tokenizer
 from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
+from espnet_vibevoice.tts.statistics import build_statistics_model
 
 TOKEN_TYPE = "hugging_face"
 
@@ -47,6 +48,21 @@ class VibeVoiceTTSTask(TTSTask):
         return args.tts in plugin.TTS_CLASSES
 
     @classmethod
+    def main(
+        cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None
+    ) -> None:
+        """Put the base model of the command line into the arguments, then run.
+
+        ESPnet starts a process for each of several GPUs. Those get the arguments, but
+        not what was set on this class.
+        """
+        if args is None:
+            args = cls.get_parser().parse_args(cmd)
+        if cls.is_ours(args) and args.tts_conf.get("base") is None:
+            args.tts_conf = dict(args.tts_conf, base=cls.default_base)
+        super().main(args)
+
+    @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
         """Collect statistics or train, on latents in either case.
 
@@ -73,8 +89,9 @@ class VibeVoiceTTSTask(TTSTask):
         """Fill in the base model and check what a trace would explain badly.
 
         Raises:
-            ValueError: If no base is named, the token type is not the tokenizer's,
-                or ``tts_conf`` has a key that the model does not know.
+            ValueError: If no base is named, token type, feature extractor or
+                normalisation are another model's, or ``tts_conf`` has a key that the
+                model does not know.
         """
         args.tts_conf = dict(args.tts_conf)
         if args.tts_conf.get("base") is None:
@@ -89,6 +106,16 @@ class VibeVoiceTTSTask(TTSTask):
             raise ValueError(
                 f"token_type is {args.token_type}, tts: {args.tts} needs "
                 f"{TOKEN_TYPE}: give --token_type {TOKEN_TYPE}"
+            )
+        if args.odim is None and args.feats_extract not in plugin.FEATS_EXTRACT_CLASSES:
+            raise ValueError(
+                f"feats_extract is {args.feats_extract}, tts: {args.tts} needs "
+                "vibevoice_latents: give --feats_extract vibevoice_latents"
+            )
+        if args.normalize is not None:
+            raise ValueError(
+                f"normalize is {args.normalize}, but the base brings the scale of its "
+                "latents: give --normalize none (tts.sh: --feats_normalize none)"
             )
         check_keys("tts_conf", args.tts_conf, tts_choices.get_class(args.tts))
 
@@ -117,13 +144,17 @@ class VibeVoiceTTSTask(TTSTask):
         vocabulary = load_base_tokenizer(args.tts_conf).vocabulary()
         if isinstance(args.token_list, str) and Path(args.token_list).exists():
             check_token_list(Path(args.token_list), vocabulary, base)
-        # 3. Model, from a copy: ESPnet puts the whole vocabulary into its arguments
+        # 3. Model, from a copy: ESPnet puts the whole vocabulary into its arguments.
+        #    Statistics need its extractor only.
         given = argparse.Namespace(**vars(args))
         given.token_list = vocabulary
         given.model_conf = dict(args.model_conf or {})
         given.model_conf.pop("extract_feats_in_collect_stats", None)
         if args.odim is None:
             given.feats_extract_conf = dict(args.feats_extract_conf, base=base)
+            if args.collect_stats:
+                extractor = feats_extractor_choices.get_class(args.feats_extract)
+                return build_statistics_model(extractor(**given.feats_extract_conf))
         return super().build_model(given)
 
 
@@ -183,13 +214,15 @@ def use_dumped_latents(args: argparse.Namespace, mode: str) -> None:
 
     Raises:
         FileNotFoundError: If audio is named and there are no latents.
+        ValueError: If the data are split.
     """
     data_key = f"{mode}_data_path_and_name_and_type"
     shape_key = f"{mode}_shape_file"
     shape_files = [Path(path) for path in getattr(args, shape_key)]
     data = []
     for path, name, kind in getattr(args, data_key):
-        if name == "speech" and kind == "sound":
+        # audio in an archive is of kind kaldi_ark, as our own dumped latents are
+        if name == "speech" and (kind == "sound" or Path(path).name == "wav.scp"):
             path, kind = find_dumped_latents(shape_files, path), "npy"
         data.append((path, name, kind))
     setattr(args, data_key, data)
@@ -198,6 +231,11 @@ def use_dumped_latents(args: argparse.Namespace, mode: str) -> None:
 
 def find_dumped_latents(shape_files: list[Path], audio: str) -> str:
     """Return the latents' scp beside one of the shape files."""
+    if Path(audio).is_dir():
+        raise ValueError(
+            f"training on {audio}: with --num_splits the latents of the statistics "
+            "stage cannot take the audio's place: give --num_splits 1"
+        )
     wanted = [path.parent / "collect_feats" / "feats.scp" for path in shape_files]
     for scp in wanted:
         if scp.is_file():

@@ -152,6 +152,11 @@ def test_upstream_speech_shape_counts_frames(finished, name):
         assert count == -(-int(samples[key]) // 3200)
 
 
+def test_upstream_statistics_load_no_language_model(finished):
+    log = (finished.folder / STATS / "logdir/stats.1.log").read_text(encoding="utf-8")
+    assert "Total Number of model parameters: 1.00" in log
+
+
 def test_upstream_training_reads_latents(finished):
     log = (finished.folder / EXPERIMENT / "train.log").read_text(encoding="utf-8")
     for name in ("train", "valid"):

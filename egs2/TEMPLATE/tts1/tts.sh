@@ -383,10 +383,10 @@ if ! "${skip_packing}" && wants 8; then
     packed_model=${tts_exp}/${tts_exp##*/}_${inference_model%.*}.zip
     begin 8 "Packing: ${packed_model}"
     need "${tts_exp}/${inference_model}" 6
-    _base=$(${python} -m espnet_vibevoice.bin.find_base "${model_opts[@]}")
+    # a local base is packed as well: espnet_vibevoice.bin.pack sees to that
     ${python} -m espnet2.bin.pack tts --train_config "${tts_exp}/config.yaml" \
         --model_file "${tts_exp}/${inference_model}" --option "${tts_exp}/images" \
-        ${_base:+--option "${_base}"} --outpath "${packed_model}"
+        --outpath "${packed_model}"
     finish 8
 fi
 log "Successfully finished. [elapsed=${SECONDS}s]"

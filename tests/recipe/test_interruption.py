@@ -1,0 +1,195 @@
+"""Kill -9 at any stage, then the same command: it goes on and ends as if undisturbed.
+
+The moment is chosen by what the run has written, never by time.
+"""
+
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from espnet_vibevoice.jobs.driver import is_alive
+from espnet_vibevoice.tts.mending import mend_checkpoints
+
+pytestmark = [pytest.mark.recipe, pytest.mark.slow]
+
+# Times of files, and numbers of processes, are noted in these.
+NOTES = (".done", ".json", "journal.tsv", ".log", ".tmp")
+
+
+def has_file(folder: Path, pattern: str) -> bool:
+    """Tell whether a file that is not empty matches."""
+    for path in folder.glob(pattern):
+        try:
+            if path.is_dir() or path.stat().st_size > 0:
+                return True
+        except FileNotFoundError:
+            continue  # renamed between the two looks
+    return False
+
+
+def has_words(path: Path, words: str) -> bool:
+    """Tell whether a file is there and holds some words."""
+    return path.is_file() and words in path.read_text("utf-8", errors="replace")
+
+
+def data_files(recipe, *names):
+    """All files below folders, but those that note times."""
+    content = recipe.read_files(*names)
+    return {name: content[name] for name in content if not name.endswith(NOTES)}
+
+
+def assert_same_files(ours: dict[str, bytes], wanted: dict[str, bytes]) -> None:
+    assert sorted(ours) == sorted(wanted)
+    assert [name for name in ours if ours[name] != wanted[name]] == []
+
+
+def assert_same_parameters(path: Path, wanted: Path) -> None:
+    ours, theirs = torch.load(path), torch.load(wanted)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_data_stages_killed_again_and_again_end_like_an_undisturbed_run(
+    new_recipe, started, request
+):
+    moments = [
+        "downloads/mini_fa/wav/*.wav",  # stage 1, speaking
+        "downloads/.mini_base-*",  # stage 1, making the base
+        "dump/raw/org/train/data/format.1/journal.tsv",  # stage 2
+        "dump/raw/org/test/data/format.1/journal.tsv",  # stage 2, last set
+        "dump/latents/train/feats.1.scp*",  # stage 5, behind the first utterance
+        "dump/latents/valid/feats.1.json",  # stage 5, last set
+    ]
+    for pattern in moments:
+        run = started(new_recipe, 1, 5)
+        run.wait_for(functools.partial(has_file, new_recipe.folder, pattern))
+        run.kill_all()
+    new_recipe.succeed(1, 5)
+    finished = request.getfixturevalue("finished")
+    stats = "exp/tts_stats_raw_vibevoice_latents_hugging_face"
+    for name in ("data", "dump", stats):
+        assert_same_files(data_files(new_recipe, name), data_files(finished, name))
+    wavs = "downloads/mini_fa"
+    assert_same_files(new_recipe.read_files(wavs), finished.read_files(wavs))
+    base = "downloads/mini_base"
+    assert_same_files(new_recipe.read_files(base), finished.read_files(base))
+
+
+def test_training_and_decoding_killed_end_like_an_undisturbed_run(
+    finished, copied, started
+):
+    shutil.rmtree(copied.experiment)
+    log = copied.experiment / "train.log"
+    run = started(copied, 6, 7)
+    run.wait_for(lambda: has_words(log, "2epoch:train:11-15batch"))
+    run.kill_all()
+    assert (copied.experiment / "1epoch.pth").is_file()
+
+    run = started(copied, 6, 7, "--inference_nj", "1")
+    first = "**/fa_f1_test_0001.wav"
+    run.wait_for(functools.partial(has_file, copied.decoded, first))
+    run.kill_all()
+    text = log.read_text("utf-8")
+    assert "2epoch:train" in text
+    assert "1epoch:train" not in text
+    assert not (copied.decoded / ".done").exists()
+
+    copied.succeed(6, 7)
+    for name in ("2epoch.pth", "3epoch.pth", "valid.diffusion_loss.best.pth"):
+        assert_same_parameters(copied.experiment / name, finished.experiment / name)
+    for name in ("wav", "utterances.tsv", "images", "probs"):
+        relative = str((copied.decoded / name).relative_to(copied.folder))
+        assert_same_files(copied.read_files(relative), finished.read_files(relative))
+
+
+def test_driver_killed_alone_its_jobs_end_and_a_new_run_may_start(copied, started):
+    shutil.rmtree(copied.folder / "dump/latents")
+    run = started(copied, 5, 5)
+    jobs = functools.partial(run.find_processes, "espnet_vibevoice.bin.dump_latents")
+    run.wait_for(lambda: len(jobs()) > 2)  # the runner and both jobs
+    run.process.kill()  # run.sh
+    driver = run.find_processes("./tts.sh")
+    assert len(driver) >= 1
+    for pid in driver:
+        os.kill(pid, signal.SIGKILL)
+    run.wait_for_end(limit_sec=10)
+    copied.succeed(5, 5)
+
+
+def start_sleeping_job(tmp_path: Path, **variables: str) -> subprocess.Popen:
+    """Start a runner whose job notes its number and sleeps."""
+    runner = [sys.executable, "-m", "espnet_vibevoice.bin.run_jobs"]
+    job = ["bash", "-c", f"echo $$ >{tmp_path}/pid; exec sleep 60"]
+    return subprocess.Popen(
+        [*runner, "--backend", "local", f"{tmp_path}/job.log", *job],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **variables},
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+def wait_until(condition, limit_sec=10):
+    deadline = time.monotonic() + limit_sec
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_runner_killed_its_job_ends(tmp_path):
+    runner = start_sleeping_job(tmp_path)
+    wait_until(lambda: has_file(tmp_path, "pid"))
+    pid = int((tmp_path / "pid").read_text())
+    assert is_alive(pid)
+    runner.kill()
+    runner.wait()
+    wait_until(lambda: not is_alive(pid))
+
+
+def test_runner_without_its_driver_stops_the_job_and_says_so(tmp_path):
+    with subprocess.Popen(["sleep", "60"]) as driver:
+        runner = start_sleeping_job(tmp_path, TTS_DRIVER_PID=str(driver.pid))
+        wait_until(lambda: has_file(tmp_path, "pid"))
+        driver.kill()
+        _, errors = runner.communicate(timeout=10)
+    assert runner.returncode == 1
+    assert f"the stage driver (process {driver.pid}) has ended" in errors
+    assert "Traceback" not in errors
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def truncate(path: Path) -> None:
+    """Leave the first half of a file, as a kill in the middle of writing does."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.fixture
+def experiment(finished, tmp_path):
+    """Copy what training resumes from."""
+    for name in ("checkpoint.pth", "3epoch.pth"):
+        shutil.copy(finished.experiment / name, tmp_path)
+    return tmp_path
+
+
+def test_mend_checkpoints_cut_off_epoch_is_written_again(finished, experiment):
+    truncate(experiment / "3epoch.pth")
+    assert len(mend_checkpoints(experiment)) == 1
+    assert_same_parameters(
+        experiment / "3epoch.pth", finished.experiment / "3epoch.pth"
+    )
+    assert mend_checkpoints(experiment) == []
+
+
+def test_mend_checkpoints_cut_off_checkpoint_is_moved_aside(experiment):
+    truncate(experiment / "checkpoint.pth")
+    (message,) = mend_checkpoints(experiment)
+    assert "training starts again from epoch 1" in message
+    assert (experiment / "checkpoint.pth.broken").is_file()
+    assert not (experiment / "checkpoint.pth").exists()

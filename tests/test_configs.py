@@ -1,0 +1,66 @@
+"""Each YAML that is shipped parses with the parser of the command that reads it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from espnet2.bin import tts_inference
+
+from espnet_vibevoice import plugin
+from espnet_vibevoice.tts.conf import add_model_options, read_tts_conf
+from espnet_vibevoice.tts.task import VibeVoiceTTSTask, check_keys
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = [ROOT / "conf", *sorted((ROOT / "egs2").glob("*/*/conf"))]
+YAML_FILES = sorted(path for folder in FOLDERS for path in folder.rglob("*.yaml"))
+DECODING = [path for path in YAML_FILES if path.name.startswith("decode")]
+TRAINING = [path for path in YAML_FILES if path not in DECODING]
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def test_configurations_are_found():
+    assert len(FOLDERS) >= 2 and TRAINING and DECODING
+    assert {path.parts[-2] for path in YAML_FILES} == {"conf"}
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=name_of)
+def test_training_configuration_parses(path, tmp_path):
+    words = ["--config", str(path), "--output_dir", str(tmp_path)]
+    args = VibeVoiceTTSTask.get_parser().parse_args(words)
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert args.tts == given["tts"] and VibeVoiceTTSTask.is_ours(args)
+    assert args.tts_conf == given["tts_conf"]
+    assert args.optim_conf["lr"] == given["optim_conf"]["lr"]
+    check_keys("tts_conf", args.tts_conf, plugin.TTS_CLASSES[args.tts])
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=name_of)
+def test_training_configuration_is_read_alike_by_data_stages(path, tmp_path):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    add_model_options(parser)
+    words = ["--train_config", str(path), "--base", "b"]
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert read_tts_conf(parser.parse_args(words)) == given["tts_conf"] | {"base": "b"}
+
+
+@pytest.mark.parametrize("path", DECODING, ids=name_of)
+def test_decoding_configuration_parses(path, tmp_path):
+    words = ["--config", str(path), "--output_dir", str(tmp_path)]
+    words += ["--data_path_and_name_and_type", "text,text,text", "--key_file", "keys"]
+    args = tts_inference.get_parser().parse_args(words)
+    for key, value in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        assert vars(args)[key] == value, key
+
+
+@pytest.mark.parametrize("wrong", ["optimm: adam\n", "max_epoch: many\n"])
+def test_parser_refuses_a_wrong_key_or_value(tmp_path, capsys, wrong):
+    path = tmp_path / "train.yaml"
+    path.write_text(wrong, encoding="utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        VibeVoiceTTSTask.get_parser().parse_args(["--config", str(path)])
+    assert wrong.split(":")[0] in capsys.readouterr().err

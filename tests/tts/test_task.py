@@ -1,0 +1,274 @@
+"""The stages of ESPnet's task in this process: statistics, training, decoding."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from espnet2.bin.tts_inference import Text2Speech
+from espnet2.tasks.tts import TTSTask
+from espnet2.train.preprocessor import CommonPreprocessor
+from espnet2.tts.tacotron2 import Tacotron2
+
+from espnet_vibevoice.data.kaldi import read_table
+from espnet_vibevoice.models.checkpoint import load_codec
+from espnet_vibevoice.text.tokenizer import load_tokenizer
+from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
+from espnet_vibevoice.tts.task import VibeVoiceTTSTask, portable_base
+
+FRAMES = {"u1": "4", "u2": "3", "u3": "6"}
+
+
+@pytest.fixture(scope="module")
+def trained(make_train_args, tmp_path_factory):
+    """An experiment after its first epoch; tests must not change it."""
+    folder = tmp_path_factory.mktemp("exp")
+    VibeVoiceTTSTask.main(make_train_args(folder))
+    return folder
+
+
+@pytest.fixture
+def default_base(monkeypatch):
+    def set_base(base):
+        monkeypatch.setattr(VibeVoiceTTSTask, "default_base", base)
+
+    return set_base
+
+
+def read_config(folder):
+    return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+
+
+# ------------------------------------------------------------------ statistics
+
+
+@pytest.mark.parametrize("mode", ["train", "valid"])
+def test_collect_stats_shapes_count_frames_and_tokens(
+    stats_dir, corpus, tiny_base, mode
+):
+    assert read_table(stats_dir / mode / "speech_shape") == FRAMES
+    tokenizer = load_tokenizer(tiny_base)
+    texts = read_table(corpus / "text")
+    tokens = {
+        utt_id: str(len(tokenizer.encode(text))) for utt_id, text in texts.items()
+    }
+    assert read_table(stats_dir / mode / "text_shape") == tokens
+
+
+def test_collect_stats_writes_the_latents_of_each_utterance(
+    stats_dir, corpus, tiny_base
+):
+    import soundfile
+
+    codec = load_codec(str(tiny_base))
+    feats = read_table(stats_dir / "train/collect_feats/feats.scp")
+    assert list(feats) == list(FRAMES)
+    for utt_id, path in feats.items():
+        waveform = soundfile.read(corpus / f"{utt_id}.wav", dtype="float32")[0]
+        wanted = codec.encode(torch.from_numpy(waveform)).numpy()
+        assert np.array_equal(np.load(path), wanted), utt_id
+
+
+# ------------------------------------------------------------------ training
+
+
+def test_train_writes_trained_parameters_only(trained):
+    state = torch.load(trained / "1epoch.pth")
+    parts = {name.split(".")[2] for name in state}
+    assert {name.split(".")[0] for name in state} == {"tts"}
+    assert {"tts_language_model", "prediction_head"} <= parts
+    assert not {"language_model", "acoustic_tokenizer"} & parts
+
+
+def test_train_config_names_base_and_token_list(trained, tiny_base, corpus, stats_dir):
+    config = read_config(trained)
+    assert config["tts_conf"]["base"] == f"{tiny_base}/config.json"
+    assert config["token_list"] == str(corpus / "tokens.txt")
+    for mode in ("train", "valid"):
+        latents = [f"{stats_dir}/{mode}/collect_feats/feats.scp", "speech", "npy"]
+        assert latents in config[f"{mode}_data_path_and_name_and_type"]
+
+
+def test_train_again_with_more_epochs_goes_on(make_train_args, tmp_path, caplog):
+    for epochs in (1, 2):
+        with caplog.at_level(logging.INFO):
+            args = make_train_args(
+                tmp_path, "--resume", "yes", "--keep_nbest_models", 9
+            )
+            args.max_epoch = epochs
+            VibeVoiceTTSTask.main(args)
+        if epochs == 1:
+            first = (tmp_path / "1epoch.pth").read_bytes()
+            caplog.clear()
+    assert "The training was resumed using" in caplog.text
+    assert "2/2epoch started" in caplog.text and "1/2epoch" not in caplog.text
+    assert (tmp_path / "1epoch.pth").read_bytes() == first
+    before = torch.load(tmp_path / "1epoch.pth")
+    after = torch.load(tmp_path / "2epoch.pth")
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_train_same_seed_gives_the_same_model(make_train_args, trained, tmp_path):
+    VibeVoiceTTSTask.main(make_train_args(tmp_path))
+    first = torch.load(trained / "1epoch.pth")
+    second = torch.load(tmp_path / "1epoch.pth")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_train_on_audio_without_latents_raises(make_args, tmp_path):
+    with pytest.raises(FileNotFoundError, match="training on .*wav.scp needs its lat"):
+        VibeVoiceTTSTask.main(make_args(tmp_path))
+
+
+# ------------------------------------------------------------------ decoding
+
+
+@pytest.fixture
+def our_task(monkeypatch):
+    """What plugin.use_task does to espnet2.bin.tts_inference."""
+    from espnet2.bin import tts_inference
+
+    monkeypatch.setattr(tts_inference, "TTSTask", VibeVoiceTTSTask)
+
+
+def test_decode_speaks_a_text(trained, our_task):
+    speak = Text2Speech(trained / "config.yaml", trained / "1epoch.pth", seed=0)
+    first = speak("سلام")["wav"]
+    assert first.dim() == 1 and len(first) % 3200 == 0
+    assert torch.isfinite(first).all()
+    always = Text2Speech(
+        trained / "config.yaml", trained / "1epoch.pth", always_fix_seed=True
+    )
+    assert torch.equal(always("سلام")["wav"], always("سلام")["wav"])
+
+
+def test_decode_with_a_checkpoint_that_lacks_a_parameter_raises(
+    trained, our_task, tmp_path
+):
+    state = torch.load(trained / "1epoch.pth")
+    del state["tts.model.tts_input_types.weight"]
+    torch.save(state, tmp_path / "cut.pth")
+    with pytest.raises(ValueError, match="missing model.tts_input_types.weight"):
+        Text2Speech(trained / "config.yaml", tmp_path / "cut.pth")
+
+
+# ------------------------------------------------------------------ arguments
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--tts_conf", "text_windw=5"],
+            "text_windw, which VibeVoiceRealtimeTTS does not know: did you mean "
+            "text_window?",
+        ),
+        (["--tts_conf", "zzz=5"], "has the key zzz, .* does not know: It knows idim"),
+        (["--tts_conf", "base=null"], "tts: vibevoice_realtime needs a base model"),
+        (["--token_type", "char"], "token_type is char, .* needs hugging_face"),
+        (["--feats_extract", "fbank"], "feats_extract is fbank, .* vibevoice_latents"),
+        (["--normalize", "global_mvn"], "normalize is global_mvn, .*--normalize none"),
+    ],
+)
+def test_main_wrong_argument_raises(make_train_args, tmp_path, words, message):
+    with pytest.raises(ValueError, match=message):
+        VibeVoiceTTSTask.main(make_train_args(tmp_path / "exp", *words))
+    assert not (tmp_path / "exp").exists()
+
+
+def test_build_model_other_token_list_raises(make_args, tmp_path):
+    tokens = tmp_path / "tokens.txt"
+    tokens.write_text("a\nb\n", encoding="utf-8")
+    args = make_args(tmp_path, "--token_list", tokens)
+    message = r"tokens.txt \(2 tokens\) is not the vocabulary of .* \(258 tokens\)"
+    with pytest.raises(ValueError, match=message):
+        VibeVoiceTTSTask.build_model(args)
+
+
+def test_build_model_without_token_list_takes_the_vocabulary(make_args, tmp_path):
+    args = make_args(tmp_path, "--token_list", tmp_path / "absent.txt")
+    model = VibeVoiceTTSTask.build_model(args)
+    assert model.tts.model.config.latent_dim == 4
+    assert args.token_list == str(tmp_path / "absent.txt")
+
+
+def test_build_model_takes_the_base_of_the_command_line(
+    make_args, tmp_path, tiny_base, default_base
+):
+    default_base(str(tiny_base))
+    args = make_args(tmp_path, "--tts_conf", "base=null")
+    VibeVoiceTTSTask.build_model(args)
+    assert args.tts_conf["base"] == f"{tiny_base}/config.json"
+
+
+def test_main_hands_the_base_to_processes_it_starts(
+    make_args, tmp_path, default_base, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr(VibeVoiceTTSTask, "main_worker", seen.append)
+    default_base("owner/name")
+    VibeVoiceTTSTask.main(make_args(tmp_path, "--tts_conf", "base=null"))
+    VibeVoiceTTSTask.main(make_args(tmp_path, "--tts_conf", "base=other"))
+    VibeVoiceTTSTask.main(make_args(tmp_path, "--tts", "tacotron2"))
+    assert [args.tts_conf["base"] for args in seen[:2]] == ["owner/name", "other"]
+    assert "base" in seen[2].tts_conf  # left as it was given: not our model
+
+
+def test_build_preprocess_fn_uses_the_tokenizer_of_the_base(make_args, tmp_path):
+    args = make_args(tmp_path)
+    preprocess = VibeVoiceTTSTask.build_preprocess_fn(args, train=True)
+    assert isinstance(preprocess, VibeVoicePreprocessor)
+    args.use_preprocessor = False
+    assert VibeVoiceTTSTask.build_preprocess_fn(args, train=True) is None
+
+
+def test_portable_base_names_the_configuration_of_a_folder(tiny_base):
+    wanted = f"{tiny_base}/config.json"
+    assert portable_base(str(tiny_base)) == wanted
+    assert portable_base(wanted) == wanted
+    assert portable_base("owner/name@main") == "owner/name@main"
+
+
+# ------------------------------------------------------------------ other models
+
+
+@pytest.fixture
+def other_args(tmp_path):
+    """Options of a small Tacotron 2 on characters."""
+    tokens = tmp_path / "tokens.txt"
+    tokens.write_text("<blank>\n<unk>\na\nb\n<sos/eos>\n", encoding="utf-8")
+    sizes = "embed_dim elayers eunits econv_layers econv_chans dlayers dunits"
+    sizes += " prenet_layers prenet_units postnet_layers postnet_chans adim aconv_chans"
+    words = ["--output_dir", str(tmp_path), "--token_list", str(tokens), "--odim", "4"]
+    words += ["--tts", "tacotron2", "--token_type", "char", "--normalize", "none"]
+    for size in sizes.split():
+        words += ["--tts_conf", f"{size}={1 if size.endswith('layers') else 4}"]
+    return VibeVoiceTTSTask.get_parser().parse_args(words)
+
+
+def test_other_model_is_built_as_espnet_does(other_args):
+    assert not VibeVoiceTTSTask.is_ours(other_args)
+    model = VibeVoiceTTSTask.build_model(other_args)
+    assert type(model.tts) is Tacotron2
+    preprocess = VibeVoiceTTSTask.build_preprocess_fn(other_args, train=False)
+    assert type(preprocess) is CommonPreprocessor
+    assert preprocess("u1", {"text": "ab"})["text"].tolist() == [2, 3]
+
+
+def test_other_model_runs_through_espnets_worker(other_args, monkeypatch):
+    seen = []
+    monkeypatch.setattr(TTSTask, "main_worker", seen.append)
+    VibeVoiceTTSTask.main(other_args)
+    assert seen == [other_args]
+
+
+def test_parser_admits_our_token_type_beside_espnets():
+    for task, admitted in ((TTSTask, False), (VibeVoiceTTSTask, True)):
+        (action,) = (
+            action
+            for action in task.get_parser()._actions
+            if "--token_type" in action.option_strings
+        )
+        assert {"bpe", "char", "word", "phn"} <= set(action.choices)
+        assert ("hugging_face" in action.choices) is admitted
