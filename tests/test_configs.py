@@ -1,5 +1,6 @@
 """Each YAML that is shipped parses with the parser of the command that reads it."""
 
+import argparse
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,6 @@ def test_training_configuration_parses(path, tmp_path):
 
 @pytest.mark.parametrize("path", TRAINING, ids=name_of)
 def test_training_configuration_is_read_alike_by_data_stages(path, tmp_path):
-    import argparse
-
     parser = argparse.ArgumentParser()
     add_model_options(parser)
     words = ["--train_config", str(path), "--base", "b"]

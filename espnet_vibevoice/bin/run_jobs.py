@@ -32,11 +32,14 @@ def main() -> int:
             signal.signal(signum, end_on_signal)
     if words[:2] == ["--backend", "slurm_task"]:
         return run_slurm_task(words[2])
+    if words[:1] in (["-h"], ["--help"]) or words[2:3] in (["-h"], ["--help"]):
+        sys.stdout.write(f"usage: {__doc__}")
+        sys.exit(0)
     if words[:1] != ["--backend"] or words[1:2] == [] or words[1] not in _BACKENDS:
         raise ValueError(f"--backend must come first, one of {sorted(_BACKENDS)}.")
-    if len(words) == 2 or words[2] in ("-h", "--help"):
-        sys.stdout.write(__doc__)
-        return 0 if len(words) > 2 else 2
+    if len(words) == 2:
+        sys.stderr.write(f"usage: {__doc__}")
+        return 2
     runner, run = _BACKENDS[words[1]]
     array = parse_command_line(words[2:])
     failed = run(array)

@@ -1,7 +1,10 @@
 """What a user sees when a job fails: which one, its error line, the end of its log."""
 
+import re
 from pathlib import Path
 
+# Of our commands ("error: ...") and of argparse ("tts_train.py: error: ...").
+_ERROR = re.compile(r"(\S+: )?error: ")
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024
 
@@ -16,10 +19,10 @@ def describe_failure(runner: str, number: int, status: int, log: Path) -> str:
         log (Path): Its log.
 
     Returns:
-        str: Several lines: the job, its last ``error:`` line, the end of the log.
+        str: Several lines: the job, its last error line, the end of the log.
     """
     lines = _read_tail(log)
-    errors = [line for line in lines if line.startswith("error:")]
+    errors = [line for line in lines if _ERROR.match(line)]
     report = [f"{runner}: job {number} failed with status {status}, log: {log}"]
     report += errors[-1:]
     report += [f"--- last lines of {log} ---", *lines[-_TAIL_LINES:], "---"]

@@ -58,8 +58,10 @@ class VibeVoiceTTSTask(TTSTask):
         """
         if args is None:
             args = cls.get_parser().parse_args(cmd)
-        if cls.is_ours(args) and args.tts_conf.get("base") is None:
-            args.tts_conf = dict(args.tts_conf, base=cls.default_base)
+        if cls.is_ours(args):
+            args.tts_conf = dict(args.tts_conf or {})
+            if args.tts_conf.get("base") is None:
+                args.tts_conf["base"] = cls.default_base
         super().main(args)
 
     @classmethod
@@ -93,7 +95,7 @@ class VibeVoiceTTSTask(TTSTask):
                 normalisation are another model's, or ``tts_conf`` has a key that the
                 model does not know.
         """
-        args.tts_conf = dict(args.tts_conf)
+        args.tts_conf = dict(args.tts_conf or {})
         if args.tts_conf.get("base") is None:
             args.tts_conf["base"] = cls.default_base
         if args.tts_conf["base"] is None:
@@ -151,7 +153,7 @@ class VibeVoiceTTSTask(TTSTask):
         given.model_conf = dict(args.model_conf or {})
         given.model_conf.pop("extract_feats_in_collect_stats", None)
         if args.odim is None:
-            given.feats_extract_conf = dict(args.feats_extract_conf, base=base)
+            given.feats_extract_conf = dict(args.feats_extract_conf or {}, base=base)
             if args.collect_stats:
                 extractor = feats_extractor_choices.get_class(args.feats_extract)
                 return build_statistics_model(extractor(**given.feats_extract_conf))

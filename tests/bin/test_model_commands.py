@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from espnet_vibevoice.data.audio import write_wav
+from espnet_vibevoice.data.audio import load_audio, write_wav
 from espnet_vibevoice.data.kaldi import read_lines, read_table, write_table
 from espnet_vibevoice.models.checkpoint import load_codec
 from espnet_vibevoice.text.tokenizer import load_tokenizer
@@ -52,8 +52,6 @@ def test_dump_and_collect_latents_give_training_its_files(
     latents = kaldiio.load_scp(str(out / "feats.scp"))
     codec = load_codec(str(tiny_base))
     for utt_id, path in read_table(data_dir / "wav.scp").items():
-        from espnet_vibevoice.data.audio import load_audio
-
         waveform = torch.from_numpy(load_audio(path)[0])
         assert np.array_equal(latents[utt_id], codec.encode(waveform).numpy())
 

@@ -58,7 +58,7 @@ def test_scripts_without_command_fail_with_usage(tmp_path, environment, script):
 def test_run_pl_help_is_printed(tmp_path, environment, words, status):
     result = run_pl(tmp_path, *words)
     assert result.returncode == status
-    assert "--max_jobs_run" in result.stdout
+    assert "--max_jobs_run" in (result.stderr if status else result.stdout)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

@@ -28,8 +28,8 @@ class Parent(nn.Module):
 
     def __init__(self):
         super().__init__()
+        self.other = Module()  # its missing names are listed before ours
         self.tts = make_module()
-        self.other = Module()
 
 
 def make_module(width=3):

@@ -4,8 +4,10 @@ import logging
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
+from espnet2.bin import tts_inference
 from espnet2.bin.tts_inference import Text2Speech
 from espnet2.tasks.tts import TTSTask
 from espnet2.train.preprocessor import CommonPreprocessor
@@ -59,8 +61,6 @@ def test_collect_stats_shapes_count_frames_and_tokens(
 def test_collect_stats_writes_the_latents_of_each_utterance(
     stats_dir, corpus, tiny_base
 ):
-    import soundfile
-
     codec = load_codec(str(tiny_base))
     feats = read_table(stats_dir / "train/collect_feats/feats.scp")
     assert list(feats) == list(FRAMES)
@@ -127,8 +127,6 @@ def test_train_on_audio_without_latents_raises(make_args, tmp_path):
 @pytest.fixture
 def our_task(monkeypatch):
     """What plugin.use_task does to espnet2.bin.tts_inference."""
-    from espnet2.bin import tts_inference
-
     monkeypatch.setattr(tts_inference, "TTSTask", VibeVoiceTTSTask)
 
 
@@ -200,6 +198,21 @@ def test_build_model_takes_the_base_of_the_command_line(
     args = make_args(tmp_path, "--tts_conf", "base=null")
     VibeVoiceTTSTask.build_model(args)
     assert args.tts_conf["base"] == f"{tiny_base}/config.json"
+
+
+def test_build_model_takes_empty_sections_as_defaults(
+    make_args, tmp_path, tiny_base, default_base
+):
+    config = tmp_path / "train.yaml"
+    config.write_text("tts: vibevoice_realtime\ntts_conf:\n", encoding="utf-8")
+    default_base(str(tiny_base))
+    args = make_args(tmp_path)
+    words = ["--config", str(config), "--output_dir", str(tmp_path)]
+    parsed = VibeVoiceTTSTask.get_parser().parse_args(words)
+    args.tts_conf, args.feats_extract_conf = parsed.tts_conf, None
+    model = VibeVoiceTTSTask.build_model(args)
+    assert model.tts.loss_settings.text_window == 5
+    assert args.tts_conf == {"base": f"{tiny_base}/config.json"}
 
 
 def test_main_hands_the_base_to_processes_it_starts(

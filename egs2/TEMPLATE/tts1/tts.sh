@@ -137,6 +137,11 @@ stamp() { python3 -m espnet_vibevoice.bin.stamp "$@"; }
 need() { # FILE STAGE
     [ -e "$1" ] || fail "$1 is missing: run stage $2 first (--stage $2)"
 }
+need_model() { # the checkpoint that is asked for
+    [ -e "${tts_exp}/${inference_model}" ] ||
+        fail "${tts_exp}/${inference_model} is missing: train longer (stage 6), or give" \
+            "--inference_model one of: $(cd "${tts_exp}" && echo *.pth)"
+}
 wants() { # STAGE: is this stage asked for?
     [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ]
 }
@@ -233,7 +238,7 @@ if ! "${skip_data_prep}"; then
         if stamp check "${_stamp[@]}" >/dev/null; then
             log "${token_listdir} is up to date"
         else
-                cat ${srctexts:-${data_feats}/${train_set}/text} >"${data_feats}/srctexts"
+            cat ${srctexts:-${data_feats}/${train_set}/text} >"${data_feats}/srctexts"
             ${python} -m espnet2.bin.tokenize_text --token_type "${token_type}" -f 2- \
                 --input "${data_feats}/srctexts" --output "${token_list}" \
                 --cleaner "${cleaner}" --g2p "${g2p}" --write_vocabulary true \
@@ -314,7 +319,7 @@ if ! "${skip_train}"; then
             chmod +x "${tts_exp}/run.sh"
             log "log: ${tts_exp}/train.log; curves: tensorboard --logdir ${tts_exp}/tensorboard"
             _progress="--progress '(?P<done>[0-9]+)/(?P<total>[0-9]+)epoch started'"
-                ${python} -m espnet2.bin.launch \
+            ${python} -m espnet2.bin.launch \
                 --cmd "${cuda_cmd} --name $(basename "${tts_exp}") ${_progress}" \
                 --log "${tts_exp}/train.log" --ngpu "${ngpu}" --num_nodes "${num_nodes}" \
                 --init_file_prefix "${tts_exp}/.dist_init_" \
@@ -338,7 +343,8 @@ fi
 # ------------------------------------------------------------------ stages 7 and 8
 if ! "${skip_eval}" && wants 7; then
     begin 7 "Decoding: ${tts_exp}/${inference_tag}"
-    need "${tts_exp}/${inference_model}" 6
+    need "${tts_exp}/config.yaml" 6
+    need_model
     "${gpu_inference}" && _cmd="${cuda_cmd} --gpu 1" _ngpu=1 || _cmd=${decode_cmd} _ngpu=0
     for dset in ${test_sets}; do
         _src=${data_feats}/${dset} _dst=${tts_exp}/${inference_tag}/${dset}
@@ -358,7 +364,7 @@ if ! "${skip_eval}" && wants 7; then
             --out_dir "${_dst}" --nj "${inference_nj}")
         if [ "${_nj}" -gt 0 ]; then
             log "${_src}: ${_nj} jobs, logs: ${_dst}/log/tts_inference.*.log"
-                ${_cmd} --progress 'inference speed' --progress_total \
+            ${_cmd} --progress 'inference speed' --progress_total \
                 "$(cat "${_dst}"/log/keys.*.scp | wc -l)" \
                 JOB=1:"${_nj}" "${_dst}/log/tts_inference.JOB.log" \
                 ${python} -m espnet2.bin.tts_inference --ngpu "${_ngpu}" \
@@ -382,7 +388,8 @@ fi
 if ! "${skip_packing}" && wants 8; then
     packed_model=${tts_exp}/${tts_exp##*/}_${inference_model%.*}.zip
     begin 8 "Packing: ${packed_model}"
-    need "${tts_exp}/${inference_model}" 6
+    need "${tts_exp}/config.yaml" 6
+    need_model
     # a local base is packed as well: espnet_vibevoice.bin.pack sees to that
     ${python} -m espnet2.bin.pack tts --train_config "${tts_exp}/config.yaml" \
         --model_file "${tts_exp}/${inference_model}" --option "${tts_exp}/images" \
