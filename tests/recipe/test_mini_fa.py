@@ -115,6 +115,13 @@ def test_run_again_recomputes_nothing(copied):
     assert output.count("is up to date") == 11
 
 
+def test_run_other_tokenizer_repeats_the_token_stage(copied):
+    path = copied.folder / "downloads/mini_base/tokenizer_config.json"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert "token_list/hugging_face is up to date" not in copied.succeed(4, 4)
+    assert "token_list/hugging_face is up to date" in copied.succeed(4, 4)
+
+
 def test_run_other_number_of_jobs_gives_the_same_data(finished, copied, monkeypatch):
     for name in ("dump/raw", "dump/latents"):
         for path in (copied.folder / name).rglob(".done"):

@@ -138,6 +138,7 @@ need() { # FILE STAGE
     [ -e "$1" ] || fail "$1 is missing: run stage $2 first (--stage $2)"
 }
 need_model() { # the checkpoint that is asked for
+    need "${tts_exp}/config.yaml" 6
     [ -e "${tts_exp}/${inference_model}" ] ||
         fail "${tts_exp}/${inference_model} is missing: train longer (stage 6), or give" \
             "--inference_model one of: $(cd "${tts_exp}" && echo *.pth)"
@@ -232,9 +233,10 @@ if ! "${skip_data_prep}"; then
             need "${data_feats}/${dset}/.done" 3
             _dirs+=("${data_feats}/${dset}")
         done
+        _base=$(${python} -m espnet_vibevoice.bin.find_base "${model_opts[@]}")
         _stamp=("${token_listdir}/.done" --output "${token_list}" --option
             "python=${python}" "train_args=${train_args}" "share=${max_lagging_share}"
-            --input ${train_config} "${_dirs[@]/%//text}")
+            --input ${train_config} ${_base} "${_dirs[@]/%//text}")
         if stamp check "${_stamp[@]}" >/dev/null; then
             log "${token_listdir} is up to date"
         else
@@ -343,7 +345,6 @@ fi
 # ------------------------------------------------------------------ stages 7 and 8
 if ! "${skip_eval}" && wants 7; then
     begin 7 "Decoding: ${tts_exp}/${inference_tag}"
-    need "${tts_exp}/config.yaml" 6
     need_model
     "${gpu_inference}" && _cmd="${cuda_cmd} --gpu 1" _ngpu=1 || _cmd=${decode_cmd} _ngpu=0
     for dset in ${test_sets}; do
@@ -388,7 +389,6 @@ fi
 if ! "${skip_packing}" && wants 8; then
     packed_model=${tts_exp}/${tts_exp##*/}_${inference_model%.*}.zip
     begin 8 "Packing: ${packed_model}"
-    need "${tts_exp}/config.yaml" 6
     need_model
     # a local base is packed as well: espnet_vibevoice.bin.pack sees to that
     ${python} -m espnet2.bin.pack tts --train_config "${tts_exp}/config.yaml" \
