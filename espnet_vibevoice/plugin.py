@@ -6,6 +6,8 @@ give our task. A process that ESPnet spawns for another GPU unpickles that task,
 which imports this module, so the classes are known there as well.
 """
 
+import sys
+
 import espnet2.tasks.tts as espnet_tts
 
 from espnet_vibevoice.tts.latents import VibeVoiceLatents
@@ -32,6 +34,10 @@ def use_task(base: str | None = None) -> None:
 
     VibeVoiceTTSTask.default_base = base
     espnet_tts.TTSTask = VibeVoiceTTSTask
+    # Commands that were imported before have the name already.
+    for name, module in list(sys.modules.items()):
+        if name.startswith("espnet2.bin.") and "TTSTask" in vars(module):
+            module.TTSTask = VibeVoiceTTSTask
 
 
 register_classes()

@@ -68,6 +68,14 @@ def test_use_task_makes_ours_the_one_that_commands_import(espnet):
     assert VibeVoiceTTSTask.default_base is None
 
 
+def test_use_task_reaches_commands_imported_before(espnet, monkeypatch):
+    import espnet2.bin.tts_inference as command
+
+    monkeypatch.setattr(command, "TTSTask", VibeVoiceTTSTask.__base__)
+    plugin.use_task()
+    assert command.TTSTask is VibeVoiceTTSTask
+
+
 @pytest.mark.slow
 def test_spawned_process_knows_our_classes():
     context = multiprocessing.get_context("spawn")

@@ -20,25 +20,31 @@ class VibeVoiceLatents(AbsFeatsExtract):
     """Acoustic latents of the base model's encoder (means, not scaled).
 
     Args:
-        base (str): Base model: folder or hub id.
+        base (str | None): Base model, folder or hub id; our task fills it in.
         fs (int | str): Sampling rate in Hz; must be the codec's.
         n_fft (int): Not used; ESPnet's stage driver passes it.
         hop_length (int | None): Samples a frame; must be the codec's if given.
         win_length (int | None): Not used; ESPnet's stage driver passes it.
 
     Raises:
-        ValueError: If the rate or the hop is not the codec's.
+        ValueError: If there is no base, or rate or hop are not the codec's.
     """
 
     def __init__(
         self,
-        base: str,
+        base: str | None = None,
         fs: int | str = 24000,
         n_fft: int = 1024,
         hop_length: int | None = None,
         win_length: int | None = None,
     ):
         super().__init__()
+        if base is None:
+            raise ValueError(
+                "vibevoice_latents was built by ESPnet's own task, which does not name "
+                "the base: run with python -m espnet_vibevoice -m ..., or call "
+                "espnet_vibevoice.plugin.use_task() first"
+            )
         shape = read_codec_shape(base)
         if humanfriendly.parse_size(str(fs)) != shape.sampling_rate:  # 24k is 24000
             raise ValueError(

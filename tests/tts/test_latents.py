@@ -82,3 +82,8 @@ def test_constructor_without_hop_takes_the_codecs(tiny_base):
 def test_constructor_wrong_rate_or_hop_raises(tiny_base, overrides, message):
     with pytest.raises(ValueError, match=message):
         VibeVoiceLatents(str(tiny_base), **overrides)
+
+
+def test_latents_without_base_names_the_way_out():
+    with pytest.raises(ValueError, match="use_task"):
+        VibeVoiceLatents(fs=24000)
