@@ -1,10 +1,11 @@
 """Run any module with our classes registered in ESPnet.
 
-    python -m espnet_vibevoice [--base BASE] -m espnet2.bin.tts_train ARGS...
+    python -m espnet_vibevoice [OPTIONS] -m espnet2.bin.tts_train ARGS...
 
 This is what a recipe gives as ``--python "python3 -m espnet_vibevoice"``, so that
 ESPnet's own commands, called by our stage driver or by ESPnet's, know our models.
-``--base`` names the base model for commands whose options do not carry it.
+``--base`` names the base model for commands whose options do not carry it,
+``--acoustic_encoder`` the encoder of a base that brings none.
 """
 
 import argparse
@@ -30,13 +31,18 @@ def split_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         argv (list[str]): Everything behind ``python -m espnet_vibevoice``.
 
     Returns:
-        tuple: Our options (``base``, ``module``) and the module's arguments.
+        tuple: Our options (``base``, ``acoustic_encoder``, ``module``) and the
+        module's arguments.
     """
     parser = argparse.ArgumentParser(
         prog="python -m espnet_vibevoice",
         description="Run a module of ESPnet with the VibeVoice classes registered.",
     )
     parser.add_argument("--base", help="base model: folder or hub id[@revision]")
+    parser.add_argument(
+        "--acoustic_encoder",
+        help="encoder in place of the base's own: checkpoint or .safetensors file",
+    )
     parser.add_argument("-m", dest="module", required=True, help="module to run")
     if "-m" not in argv:
         parser.parse_args(argv)  # --help, or the error that -m is missing
@@ -52,9 +58,11 @@ def main() -> int | None:
     if module.startswith(TTS_COMMANDS):
         from espnet_vibevoice.plugin import use_task
 
-        use_task(base=options.base)
-    if module.startswith("espnet_vibevoice.bin.") and options.base is not None:
-        arguments += ["--base", options.base]
+        use_task(base=options.base, acoustic_encoder=options.acoustic_encoder)
+    if module.startswith("espnet_vibevoice.bin."):
+        for name in ("base", "acoustic_encoder"):
+            if vars(options)[name] is not None:
+                arguments += [f"--{name}", vars(options)[name]]
     sys.argv = [module, *arguments]
     if module == "espnet2.bin.launch":
         return run_launch(module)

@@ -23,16 +23,19 @@ def register_classes() -> None:
     espnet_tts.feats_extractor_choices.classes.update(FEATS_EXTRACT_CLASSES)
 
 
-def use_task(base: str | None = None) -> None:
+def use_task(base: str | None = None, acoustic_encoder: str | None = None) -> None:
     """Make our task the one that ESPnet's commands find.
 
     Args:
         base (str | None): Base model for configurations that name none: a folder or
             a hub id, as in ``tts_conf: {base: ...}``.
+        acoustic_encoder (str | None): Encoder for configurations that name none, as
+            in ``tts_conf: {acoustic_encoder: ...}``.
     """
     from espnet_vibevoice.tts.task import VibeVoiceTTSTask
 
     VibeVoiceTTSTask.default_base = base
+    VibeVoiceTTSTask.default_acoustic_encoder = acoustic_encoder
     espnet_tts.TTSTask = VibeVoiceTTSTask
     # Commands that were imported before have the name already.
     for name, module in list(sys.modules.items()):

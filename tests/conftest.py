@@ -123,3 +123,83 @@ def make_tiny_model(original: dict, negative_prompt_id: int):
     noise = torch.randn(12800, generator=generator) * 0.05
     calibrate_codec(model, [noise], target_rms=0.05)
     return model
+
+
+@pytest.fixture(scope="session")
+def exact_bases(tmp_path_factory):
+    """Write two bases whose codecs reconstruct exactly, each in its own latent space.
+
+    Sizes are equal, so only listening tells that the encoder of one does not fit the
+    decoder of the other. Tests must not change them.
+    """
+    folder = tmp_path_factory.mktemp("exact")
+    for seed, name in enumerate("ab"):
+        make_exact_model(seed).save(folder / name)
+    return folder / "a", folder / "b"
+
+
+@pytest.fixture(scope="session")
+def speech_scp(tmp_path_factory):
+    """Write wav.scp of three seconds-long voices with syllables, pauses and pitch."""
+    import numpy as np
+    import soundfile
+
+    folder = tmp_path_factory.mktemp("speech")
+    lines = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        times = np.arange(24000 + 8000 * seed) / 24000
+        pitch = 120 + 40 * seed + 30 * np.sin(2 * np.pi * 1.3 * times)
+        phase = 2 * np.pi * np.cumsum(pitch) / 24000
+        voice = sum(np.sin(k * phase) / k**1.5 for k in range(1, 25))
+        syllables = np.maximum(np.sin(2 * np.pi * 3 * times + seed), 0) ** 2
+        wave = 0.1 * syllables * voice + 0.001 * rng.normal(size=len(times))
+        path = folder / f"s{seed}.wav"
+        soundfile.write(path, wave, 24000)
+        lines.append(f"s{seed} {path}\n")
+    (folder / "wav.scp").write_text("".join(lines), encoding="utf-8")
+    return folder / "wav.scp"
+
+
+def make_exact_model(seed: int):
+    """Make a model whose encoder is a rotation of 32 samples, the decoder its inverse.
+
+    Each encoder layer sorts even and odd samples into channels of their own.
+    """
+    import torch
+
+    from espnet_vibevoice.models.config import parse_config
+    from espnet_vibevoice.models.realtime import RealtimeModel
+
+    original = copy.deepcopy(ORIGINAL)
+    original["acoustic_tokenizer_config"] |= {
+        "decoder_ratios": [2] * 5,
+        "encoder_depths": "1-1-1-1-1-1",
+        "encoder_ratios": [2] * 5,
+        "layer_scale_init_value": 0.0,
+        "vae_dim": 32,
+    }
+    original["diffusion_head_config"]["latent_size"] = 32
+    model = RealtimeModel.from_config(parse_config(original, 31), seed=seed)
+    codec = model.acoustic_tokenizer
+    generator = torch.Generator().manual_seed(seed)
+    rotation = torch.linalg.qr(torch.randn(32, 32, generator=generator))[0]
+    for name, parameter in codec.named_parameters():
+        if ".conv." in name or ".convtr." in name:
+            parameter.data.zero_()
+    one = torch.ones(1, 1)
+    for convolution, matrix in (
+        (codec.encoder.stem.conv.conv, one),
+        (codec.encoder.head.conv, rotation),
+        (codec.decoder.stem.conv.conv, rotation.T),
+        (codec.decoder.head.conv, one),
+    ):
+        convolution.weight.data[..., -1] = matrix
+    for index in range(5):
+        analysis = codec.encoder.conv_layers[index].conv.conv.weight.data
+        synthesis = codec.decoder.conv_layers[-1 - index].convtr.convtr.weight.data
+        for channel in range(2**index):
+            for odd in range(2):
+                analysis[2 * channel + odd, channel, 2 + odd] = 1.0
+                synthesis[2 * channel + odd, channel, odd] = 1.0
+    return model

@@ -20,8 +20,8 @@ def start(monkeypatch):
         if told.error is not None:
             raise told.error
 
-    def use_task(base):
-        told.base = base
+    def use_task(base, acoustic_encoder):
+        told.base, told.acoustic_encoder = base, acoustic_encoder
 
     monkeypatch.setattr(entry.runpy, "run_module", run_module)
     plugin = SimpleNamespace(use_task=use_task)
@@ -84,6 +84,15 @@ def test_main_replaced_command_gets_the_base(start, command):
     told = start("--base", "b", "-m", f"espnet2.bin.{command}", "tts")
     assert told.module == f"espnet_vibevoice.bin.{command}"
     assert told.argv == ["tts", "--base", "b"]
+
+
+def test_main_acoustic_encoder_goes_where_the_base_goes(start):
+    words = ["--base", "b", "--acoustic_encoder", "e", "-m"]
+    told = start(*words, "espnet_vibevoice.bin.dump_latents", "--job", "1")
+    assert told.argv == ["--job", "1", "--base", "b", "--acoustic_encoder", "e"]
+    told = start(*words, "espnet2.bin.tts_train", "--ngpu", "0")
+    assert (told.base, told.acoustic_encoder) == ("b", "e")
+    assert told.argv == ["--ngpu", "0"]
 
 
 def test_main_own_command_without_base_gets_none(start):

@@ -22,6 +22,7 @@ def espnet(monkeypatch):
     """ESPnet's module; what is set on it and on our task is put back."""
     monkeypatch.setattr(espnet_tts, "TTSTask", espnet_tts.TTSTask)
     monkeypatch.setattr(VibeVoiceTTSTask, "default_base", None)
+    monkeypatch.setattr(VibeVoiceTTSTask, "default_acoustic_encoder", None)
     return espnet_tts
 
 
@@ -58,14 +59,16 @@ def test_register_classes_puts_back_what_is_missing(monkeypatch):
 
 
 def test_use_task_makes_ours_the_one_that_commands_import(espnet):
-    plugin.use_task(base="some/base")
+    plugin.use_task(base="some/base", acoustic_encoder="e.safetensors")
     from espnet2.tasks.tts import TTSTask
 
     assert TTSTask is VibeVoiceTTSTask
     assert VibeVoiceTTSTask.default_base == "some/base"
+    assert VibeVoiceTTSTask.default_acoustic_encoder == "e.safetensors"
     plugin.use_task()
     assert espnet.TTSTask is VibeVoiceTTSTask
     assert VibeVoiceTTSTask.default_base is None
+    assert VibeVoiceTTSTask.default_acoustic_encoder is None
 
 
 def test_use_task_reaches_commands_imported_before(espnet, monkeypatch):

@@ -1,12 +1,18 @@
-"""Join the latents of all jobs; write shapes and statistics for training (stage 5)."""
+"""Join the latents of all jobs (stage 5).
+
+Writes shapes and statistics for training, and encoder_fit.txt beside the latents.
+"""
 
 import argparse
+import json
 from pathlib import Path
 
+from espnet_vibevoice.data.files import write_lines
 from espnet_vibevoice.data.kaldi import read_table
 from espnet_vibevoice.data.latents import collect_latents
 from espnet_vibevoice.errors import run_command
 from espnet_vibevoice.models.config import read_codec_shape
+from espnet_vibevoice.score.fit import FitReport
 from espnet_vibevoice.tts.conf import (
     add_model_options,
     load_base_tokenizer,
@@ -26,8 +32,20 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def join_fit_reports(latents_dir: Path, nj: int) -> str:
+    """Write encoder_fit.txt from the reports of all jobs; return its last line."""
+    paths = [latents_dir / f"encoder_fit.{job}.json" for job in range(1, nj + 1)]
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing. Rerun stage 5")
+    contents = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    report = FitReport.join([FitReport.from_dict(content) for content in contents])
+    write_lines(latents_dir / "encoder_fit.txt", report.describe())
+    return report.summarize()
+
+
 def main() -> None:
-    """Join, count, print a summary."""
+    """Join, count, print a summary and how well the encoder fits."""
     args = get_parser().parse_args()
     tts_conf = read_tts_conf(args)
     tokenizer = load_base_tokenizer(tts_conf)
@@ -41,6 +59,7 @@ def main() -> None:
         f"{args.data_dir.name}: "
         f"{summary.describe(codec.hop_samples / codec.sampling_rate)}"
     )
+    print(f"{args.data_dir.name}: {join_fit_reports(args.latents_dir, args.nj)}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Encode the audio of one job into latents (stage 5).
 
 Reads a part of wav.scp, writes feats.JOB.ark and feats.JOB.scp. Killed and called
-again it goes on behind the last whole utterance.
+again it goes on behind the last whole utterance. Before that the first utterances are
+decoded again: an encoder that does not fit the decoder is refused, with figures.
 """
 
 import argparse
 import logging
+from itertools import islice
 from pathlib import Path
 
 from espnet_vibevoice.data.kaldi import read_table
@@ -22,6 +24,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out_dir", type=Path, required=True, help="where latents go")
     parser.add_argument("--job", type=int, required=True, help="number of this job")
     add_model_options(parser)
+    parser.add_argument(
+        "--fit_utts", type=int, default=4, help="utterances to check the encoder on"
+    )
     parser.add_argument("--ngpu", type=int, default=0, help="0: CPU, 1: GPU")
     return parser
 
@@ -31,10 +36,20 @@ def main() -> None:
     args = get_parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     from espnet_vibevoice.data.encoding import AudioEncoder
+    from espnet_vibevoice.score.fit import FitLimits
 
     audio = read_table(args.wav_scp)
-    base = read_tts_conf(args)["base"]
-    encoder = AudioEncoder(base, device="cuda" if args.ngpu else "cpu")
+    tts_conf = read_tts_conf(args)
+    encoder = AudioEncoder(
+        tts_conf["base"],
+        tts_conf.get("acoustic_encoder"),
+        device="cuda" if args.ngpu else "cpu",
+    )
+    encoder.require_fit(
+        dict(islice(audio.items(), args.fit_utts)),
+        FitLimits.from_conf(tts_conf),
+        args.out_dir / f"encoder_fit.{args.job}.json",
+    )
     identity = {"base": encoder.fingerprint, "audio": fingerprint_audio(audio)}
     writer = LatentWriter(args.out_dir, args.job, identity)
     progress = Progress(len(audio))

@@ -1,4 +1,7 @@
-"""Print the folder of a local base model; print nothing for a hub id."""
+"""Print where the base and the acoustic encoder lie, if they are local.
+
+One line for each that is a folder or file; nothing for a hub id.
+"""
 
 import argparse
 from pathlib import Path
@@ -16,10 +19,13 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Look the base up and print it."""
-    base = read_tts_conf(get_parser().parse_args())["base"]
-    if Path(base).exists():
-        print(resolve_base(base))
+    """Look them up and print them."""
+    tts_conf = read_tts_conf(get_parser().parse_args())
+    if Path(tts_conf["base"]).exists():
+        print(resolve_base(tts_conf["base"]))
+    encoder = tts_conf.get("acoustic_encoder")
+    if encoder is not None and Path(encoder).exists():
+        print(encoder)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def main() -> None:
     """Pack, with the base unless an option names it already."""
     ours = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     ours.add_argument("--base", help="not used: config.yaml names the base")
+    ours.add_argument("--acoustic_encoder", help="not used: decoding needs none")
     arguments = ours.parse_known_args(sys.argv[1:])[1]
     given = get_parser().parse_known_args(arguments)[0]
     base = find_local_base(Path(given.train_config)) if given.train_config else None

@@ -17,6 +17,7 @@ from espnet_vibevoice.data.dropped import (
     write_dropped,
 )
 from espnet_vibevoice.data.kaldi import describe_ids
+from espnet_vibevoice.text.tokenizer import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ def find_dropped(
 def _judge(text: str, duration: float, options: FilterOptions) -> Dropped | None:
     if duration <= 0:
         return Dropped("empty_audio", "0 s")
+    if not TextTokenizer.is_speakable(text):
+        return Dropped("no_letters", text)
     if options.keep_all:
         return None
     rate = sum(not char.isspace() for char in text) / duration

@@ -2,8 +2,8 @@
 
 Built from transformers' VibeVoice encoder and decoder. The original pads every
 strided layer on its right so that no sample is lost; transformers leaves that out, so
-the encoder's layers are called one by one here. The codec is never trained: all its
-weights are frozen and it keeps no gradients.
+the encoder's layers are called one by one here. Loaded weights are frozen; only
+`encoder_training` thaws those of the encoder.
 """
 
 import torch
@@ -75,22 +75,45 @@ class AcousticCodec(nn.Module):
         if self.encoder is None:
             raise RuntimeError(
                 "This base has no acoustic encoder, so audio cannot be turned into "
-                "latents. Give a base with a matching encoder, or latents that were "
-                "dumped with one."
+                "latents. Name one that matches its decoder (--acoustic_encoder PATH, "
+                "or tts_conf: {acoustic_encoder: PATH}), or train one: python -m "
+                "espnet_vibevoice.bin.train_encoder"
             )
         if waveform.dim() != 1 or len(waveform) == 0:
             raise ValueError(
                 f"waveform: got shape {tuple(waveform.shape)}, wanted (T_wav,) with at "
                 "least one sample. Give one mono utterance at a time."
             )
+        return self.run_encoder(waveform[None])[0].contiguous()
+
+    def run_encoder(self, waveforms: Tensor) -> Tensor:
+        """Encode waveforms of one length; gradients flow if they are on.
+
+        Args:
+            waveforms (Tensor): 24 kHz samples in [-1, 1] (B, T_wav), T_wav > 0.
+
+        Returns:
+            Tensor: Unscaled latents (B, T_lat, D), float32.
+        """
+        assert self.encoder is not None and waveforms.dim() == 2, waveforms.shape
         weight = self.encoder.head.conv.weight
-        hidden = waveform.to(weight)[None, None]  # (T_wav,) -> (1, 1, T_wav)
-        hidden = self.encoder.stem(hidden)
+        hidden = self.encoder.stem(waveforms.to(weight)[:, None])  # (B, C, T)
         for layer in self.encoder.conv_layers:
             missing = -hidden.shape[-1] % layer.conv.conv.stride[0]
             hidden = layer(nn.functional.pad(hidden, (0, missing)))
-        hidden = self.encoder.head(hidden)  # (1, D, T_lat)
-        return hidden[0].T.float().contiguous()
+        return self.encoder.head(hidden).transpose(1, 2).float()  # (B, T_lat, D)
+
+    def run_decoder(self, latents: Tensor) -> Tensor:
+        """Decode latents of one length; gradients flow if they are on.
+
+        Args:
+            latents (Tensor): Unscaled latents (B, T_lat, D).
+
+        Returns:
+            Tensor: Waveforms (B, T_lat * hop_samples), float32.
+        """
+        hidden = latents.to(self.decoder.head.conv.weight).transpose(1, 2)
+        return self.decoder(hidden).audio[:, 0].float()
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -110,5 +133,4 @@ class AcousticCodec(nn.Module):
                 f"latents: got shape {tuple(latents.shape)}, wanted (T_lat, "
                 f"{self.latent_dim}). Give unscaled latents of one utterance."
             )
-        hidden = latents.to(self.decoder.head.conv.weight).T[None]  # (1, D, T_lat)
-        return self.decoder(hidden).audio[0, 0].float()
+        return self.run_decoder(latents[None])[0]

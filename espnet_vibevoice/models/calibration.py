@@ -10,16 +10,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-from espnet_vibevoice.models.acoustic import AcousticCodec
 from espnet_vibevoice.models.realtime import RealtimeModel
 
 
 @torch.no_grad()
-def set_unit_gain(codec: AcousticCodec, generator: torch.Generator) -> None:
+def set_unit_gain(codec: nn.Module, generator: torch.Generator) -> None:
     """Draw a codec's weights so that each layer's output is as strong as its input.
 
     Args:
-        codec (AcousticCodec): Changed in place.
+        codec (nn.Module): Codec, or its encoder alone; changed in place.
         generator (torch.Generator): Source of the weights.
     """
     for module in codec.modules():

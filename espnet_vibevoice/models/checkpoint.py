@@ -18,9 +18,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from espnet_vibevoice.errors import summarize_faults
-from espnet_vibevoice.models.acoustic import AcousticCodec
-from espnet_vibevoice.models.base_folder import resolve_base
-from espnet_vibevoice.models.config import load_config
 
 WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"
@@ -77,12 +74,11 @@ def find_weights(folder: Path) -> dict[str, Path]:
 
     Raises:
         FileNotFoundError: If the folder or its index names a file that is absent.
-        ValueError: If a file is not in the safetensors format.
+        ValueError: If a file is not in the safetensors format or the index is broken.
     """
     index_path = folder / INDEX_NAME
     if index_path.is_file():
-        index = json.loads(index_path.read_text(encoding="utf-8"))
-        files = sorted({folder / name for name in index["weight_map"].values()})
+        files = sorted({folder / name for name in _read_index(index_path).values()})
     else:
         files = [folder / WEIGHTS_NAME]
     found = {}
@@ -101,6 +97,18 @@ def find_weights(folder: Path) -> dict[str, Path]:
     return found
 
 
+def _read_index(path: Path) -> dict[str, str]:
+    """Read which file holds each weight of a base in several files."""
+    try:
+        weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        return {str(name): str(file) for name, file in weight_map.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
+        raise ValueError(
+            f"{path}: holds no weight_map of names to files ({type(err).__name__}: "
+            f"{err}). Fetch the base again."
+        ) from err
+
+
 def has_encoder_weights(folder: Path) -> bool:
     """Whether a base brings an acoustic encoder (the released one does not).
 
@@ -111,27 +119,6 @@ def has_encoder_weights(folder: Path) -> bool:
     return any(name.startswith(prefix) for name in find_weights(folder))
 
 
-def load_codec(base: str, dtype: torch.dtype = torch.float32) -> AcousticCodec:
-    """Load the codec of a base, and nothing else of it.
-
-    Args:
-        base (str): Base, see `resolve_base`.
-        dtype (torch.dtype): Type of the weights in memory.
-
-    Returns:
-        AcousticCodec: The codec, on the CPU, in evaluation mode.
-
-    Raises:
-        FileNotFoundError: If the base or one of its files does not exist.
-        ValueError: If it is another kind of model or its weights do not fit.
-    """
-    folder = resolve_base(base)
-    with torch.device("meta"):
-        codec = AcousticCodec(load_config(folder), has_encoder_weights(folder))
-    load_weights(codec, folder, dtype, prefix=CODEC_PREFIX)
-    return codec.eval()
-
-
 def load_weights(
     model: nn.Module, folder: Path, dtype: torch.dtype, prefix: str = ""
 ) -> None:
@@ -140,7 +127,7 @@ def load_weights(
     Args:
         model (nn.Module): Model or part to fill; it may be on the meta device.
         folder (Path): Base folder.
-        dtype (torch.dtype): Floating-point type of the loaded weights.
+        dtype (torch.dtype): Type of the loaded weights; buffers stay float32.
         prefix (str): Name of the part with a dot; empty for the whole model.
 
     Raises:
@@ -153,11 +140,13 @@ def load_weights(
     unexpected = set(found) - set(wanted) - {UNUSED_EMBEDDING}
     faults = [f"missing {name}" for name in sorted(set(wanted) - set(found))]
     faults += [f"unexpected {name}" for name in sorted(unexpected)]
+    buffers = {name for name, _ in model.named_buffers()}
     state = {}
     for path in sorted(set(found.values())):
         with safe_open(path, "pt") as weights:
             for name in sorted(set(weights.keys()) & set(wanted)):
-                tensor = weights.get_tensor(name).to(dtype=dtype, copy=True)
+                kind = torch.float32 if wanted[name] in buffers else dtype
+                tensor = weights.get_tensor(name).to(dtype=kind, copy=True)
                 state[wanted[name]] = tensor
                 shape = tuple(expected[wanted[name]].shape)
                 if tuple(tensor.shape) != shape:
@@ -173,16 +162,20 @@ def load_weights(
     model.load_state_dict(state, assign=True)
 
 
-def save_base(model: nn.Module, original: dict, folder: Path) -> None:
+def save_base(
+    model: nn.Module, original: dict, folder: Path, keep_unused: bool = True
+) -> None:
     """Write a model as a base in the original format.
 
     The upper part's unused embedding table is written as a copy of the lower part's,
-    because readers of the original format ask for it.
+    because readers of the original format ask for it. Without it the base has our own
+    form: the same files and names, smaller by that table.
 
     Args:
         model (nn.Module): A `RealtimeModel`.
         original (dict): Its configuration in the original form.
         folder (Path): Folder to write into; made if absent.
+        keep_unused (bool): Whether to write that table.
 
     Raises:
         FileExistsError: If the folder holds a base in several files.
@@ -195,7 +188,8 @@ def save_base(model: nn.Module, original: dict, folder: Path) -> None:
         original_name(name): tensor.detach().cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
-    state[UNUSED_EMBEDDING] = state[LOWER_EMBEDDING].clone()
+    if keep_unused:
+        state[UNUSED_EMBEDDING] = state[LOWER_EMBEDDING].clone()
     dtype = str(state[LOWER_EMBEDDING].dtype).removeprefix("torch.")
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**original, "torch_dtype": dtype}, indent=2, sort_keys=True)

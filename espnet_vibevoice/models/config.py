@@ -167,25 +167,49 @@ def parse_config(
         negative_prompt_id = QWEN_NEGATIVE_PROMPT_ID
     codec = original["acoustic_tokenizer_config"]
     return RealtimeConfig(
-        language_model=_qwen2_config(backbone, num_lower),
+        language_model=parse_backbone_config(backbone, num_lower),
         # The upper part is fed hidden states: its embedding table is never read.
-        tts_language_model=_qwen2_config({**backbone, "vocab_size": 1}, num_upper),
-        encoder=VibeVoiceAcousticTokenizerEncoderConfig(
-            **_codec_sizes(codec, "encoder")
+        tts_language_model=parse_backbone_config(
+            {**backbone, "vocab_size": 1}, num_upper
         ),
-        decoder=VibeVoiceAcousticTokenizerDecoderConfig(
-            **_codec_sizes(codec, "decoder")
-        ),
-        prediction_head=VibeVoiceDiffusionHeadConfig(
-            hidden_size=head["hidden_size"],
-            latent_size=head["latent_size"],
-            num_hidden_layers=head["head_layers"],
-            intermediate_size=int(head["hidden_size"] * head["head_ffn_ratio"]),
-            rms_norm_eps=head["rms_norm_eps"],
-        ),
+        encoder=parse_encoder_config(codec),
+        decoder=parse_decoder_config(codec),
+        prediction_head=parse_head_config(head),
         num_train_timesteps=head["ddpm_num_steps"],
         negative_prompt_id=negative_prompt_id,
         original=original,
+    )
+
+
+def parse_encoder_config(
+    codec: dict[str, Any],
+) -> VibeVoiceAcousticTokenizerEncoderConfig:
+    """Translate the encoder's part of an original ``acoustic_tokenizer_config``.
+
+    Args:
+        codec (dict): That section, alike in both model families.
+
+    Raises:
+        KeyError: If a needed key is absent.
+    """
+    return VibeVoiceAcousticTokenizerEncoderConfig(**_codec_sizes(codec, "encoder"))
+
+
+def parse_decoder_config(
+    codec: dict[str, Any],
+) -> VibeVoiceAcousticTokenizerDecoderConfig:
+    """Translate the decoder's part of an original ``acoustic_tokenizer_config``."""
+    return VibeVoiceAcousticTokenizerDecoderConfig(**_codec_sizes(codec, "decoder"))
+
+
+def parse_head_config(head: dict[str, Any]) -> VibeVoiceDiffusionHeadConfig:
+    """Translate an original ``diffusion_head_config``."""
+    return VibeVoiceDiffusionHeadConfig(
+        hidden_size=head["hidden_size"],
+        latent_size=head["latent_size"],
+        num_hidden_layers=head["head_layers"],
+        intermediate_size=int(head["hidden_size"] * head["head_ffn_ratio"]),
+        rms_norm_eps=head["rms_norm_eps"],
     )
 
 
@@ -217,8 +241,8 @@ def _check_diffusion(head: dict[str, Any]) -> None:
             )
 
 
-def _qwen2_config(backbone: dict[str, Any], num_layers: int) -> Qwen2Config:
-    """Qwen2 sizes of one part of the backbone."""
+def parse_backbone_config(backbone: dict[str, Any], num_layers: int) -> Qwen2Config:
+    """Translate an original ``decoder_config``, whole or a part of its layers."""
     return Qwen2Config(
         vocab_size=backbone["vocab_size"],
         hidden_size=backbone["hidden_size"],

@@ -67,6 +67,22 @@ class CosineSchedule(nn.Module):
         alpha, sigma = self.alpha[timesteps], self.sigma[timesteps]
         return alpha[:, None] * noise - sigma[:, None] * clean
 
+    def estimate_clean(
+        self, noisy: Tensor, velocity: Tensor, timesteps: Tensor
+    ) -> Tensor:
+        """Undo `add_noise` in one step by the velocity.
+
+        Args:
+            noisy (Tensor): Noisy latents (N, D).
+            velocity (Tensor): Their velocity, predicted or true (N, D).
+            timesteps (Tensor): Integer timesteps (N,).
+
+        Returns:
+            Tensor: Latents (N, D); the clean ones if the velocity is true.
+        """
+        alpha, sigma = self.alpha[timesteps], self.sigma[timesteps]
+        return alpha[:, None] * noisy - sigma[:, None] * velocity
+
 
 def draw_noise(
     num_frames: int,
@@ -160,7 +176,7 @@ class GuidedSampler:
         self,
         head: nn.Module,
         condition: Tensor,
-        negative_condition: Tensor,
+        negative_condition: Tensor | None,
         noise: Tensor,
     ) -> Tensor:
         """Denoise N latents.
@@ -168,7 +184,8 @@ class GuidedSampler:
         Args:
             head (nn.Module): Diffusion head.
             condition (Tensor): Hidden states to follow (N, H).
-            negative_condition (Tensor): Hidden states of the other branch (N, H).
+            negative_condition (Tensor | None): Hidden states of the other branch
+                (N, H); None for no guidance, as with a ``cfg_scale`` of 1.
             noise (Tensor): Standard normal noise (N, D).
 
         Returns:
@@ -176,14 +193,18 @@ class GuidedSampler:
         """
         # Resets the solver's memory of the frame before.
         self.solver.set_timesteps(self.num_sampling_steps, device=noise.device)
-        conditions = torch.cat([condition, negative_condition])  # (2N, H)
-        sample = noise
+        conditions = condition
+        if negative_condition is not None:
+            conditions = torch.cat([condition, negative_condition])  # (2N, H)
+        copies = len(conditions) // len(condition)
+        sample = noise.float()  # the solver works in float32 in every precision
         for timestep in self.solver.timesteps:
             timesteps = timestep.float().expand(len(conditions))
-            both = head(
-                torch.cat([sample, sample]).to(condition.dtype), timesteps, conditions
-            )
-            followed, avoided = both.float().chunk(2)
-            velocity = avoided + self.cfg_scale * (followed - avoided)
+            velocity = head(
+                sample.repeat(copies, 1).to(condition.dtype), timesteps, conditions
+            ).float()
+            if negative_condition is not None:
+                followed, avoided = velocity.chunk(2)
+                velocity = avoided + self.cfg_scale * (followed - avoided)
             sample = self.solver.step(velocity, timestep, sample).prev_sample
         return sample

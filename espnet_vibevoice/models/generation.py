@@ -1,58 +1,44 @@
-"""Step-by-step generation: windows of text, then frames, until speech ends.
+"""Speak texts: one, or a batch whose rows sound as if each were alone.
 
-Two branches run side by side, each with its own cache: one reads text and frames, the
-other the negative prompt and the same frames. Before every frame the diffusion head is
-guided from the second to the first. A caller may start from branches that have already
-read a voice prompt. The loop always ends: a cap grows with the text.
+Each utterance has its own noise, so its audio depends on its text, prompt and seed and
+not on its neighbours. The loop itself is in `frame_loop`, speech that is heard while
+it is being made in `streaming`.
 """
 
-import math
-from collections.abc import Iterator
+import functools
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
-from espnet_vibevoice.models.diffusion import GuidedSampler
-from espnet_vibevoice.models.realtime import RealtimeModel
-from espnet_vibevoice.models.sequence import (
-    SPEECH_TYPE,
-    TEXT_TYPE,
-    validate_windows,
+from espnet_vibevoice.models.branch import Branch, start_batch, start_branches
+from espnet_vibevoice.models.frame_loop import (
+    Frame,
+    FrameStep,
+    Utterance,
+    run_frame_loop,
 )
+from espnet_vibevoice.models.generation_settings import GenerationSettings
+from espnet_vibevoice.models.realtime import RealtimeModel
+from espnet_vibevoice.models.text_windows import TextWindows
 
+if TYPE_CHECKING:
+    from espnet_vibevoice.models.voice_prompt import VoicePrompt
 
-@dataclass(frozen=True)
-class GenerationSettings:
-    """How speech is generated.
-
-    Args:
-        cfg_scale (float): Guidance; more follows the text harder.
-        num_sampling_steps (int): Diffusion steps per frame; more is slower.
-        eos_threshold (float): Probability above which speech ends; more ends later.
-        max_frames_per_token (float): Cap on the frames per text token.
-        max_frames (int): Cap on all frames (7.5 of them are one second).
-        text_window (int): Text tokens per window, as in training.
-        speech_window (int): Frames per window, as in training.
-    """
-
-    cfg_scale: float = 1.5
-    num_sampling_steps: int = 5
-    eos_threshold: float = 0.5
-    max_frames_per_token: float = 6.0
-    max_frames: int = 2000
-    text_window: int = 5
-    speech_window: int = 6
-
-    def count_max_frames(self, num_tokens: int) -> int:
-        """Frames after which a text is given up, at least one window.
-
-        Args:
-            num_tokens (int): Length of the text.
-        """
-        cap = max(self.speech_window, math.ceil(self.max_frames_per_token * num_tokens))
-        return min(cap, self.max_frames)
+__all__ = [
+    "Branch",
+    "FrameStep",
+    "GenerationResult",
+    "GenerationSettings",
+    "generate",
+    "generate_batch",
+    "generate_frames",
+    "start_branches",
+]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,99 +49,43 @@ class GenerationResult:
         latents (Tensor): Unscaled latents (T_lat, D).
         waveform (Tensor): Waveform (T_wav,), T_wav = T_lat * hop_samples.
         eos_probability (Tensor): Probability of the end at each frame (T_lat,).
-        stopped_by_eos (bool): False if a cap ended it: the speech may be cut.
+        stopped_by_eos (bool): False if a limit ended it: the speech may be cut.
+        tokens_read (int): Text tokens that were read before the end.
     """
 
     latents: Tensor
     waveform: Tensor
     eos_probability: Tensor
     stopped_by_eos: bool
-
-
-@dataclass(frozen=True)
-class FrameStep:
-    """What one step of generation has made.
-
-    Args:
-        latent (Tensor): Scaled latent (D,).
-        condition (Tensor): Hidden state that it was made under (H,).
-        negative_condition (Tensor): The other branch's hidden state (H,).
-        eos_logit (Tensor): Classifier's logit once the frame is fed, ().
-    """
-
-    latent: Tensor
-    condition: Tensor
-    negative_condition: Tensor
-    eos_logit: Tensor
+    tokens_read: int
 
 
 @dataclass
-class Branch:
-    """What a branch has read so far.
+class _Recording:
+    """Frames of one utterance so far."""
 
-    Args:
-        text_cache (DynamicCache): Keys and values of the lower part.
-        cache (DynamicCache): Keys and values of the upper part.
-        hidden (Tensor | None): Hidden state of the last position (1, H); None before
-            anything is read.
-    """
+    latents: list[Tensor] = field(default_factory=list)
+    probabilities: list[float] = field(default_factory=list)
+    is_end: bool = False
 
-    text_cache: DynamicCache = field(default_factory=DynamicCache)
-    cache: DynamicCache = field(default_factory=DynamicCache)
-    hidden: Tensor | None = None
+    def add(self, frame: Frame) -> None:
+        """Append a frame."""
+        self.latents.append(frame.step.latent)
+        self.probabilities.append(frame.eos_probability)
+        self.is_end = frame.is_end
 
-    def feed_text(self, model: RealtimeModel, ids: Tensor) -> None:
-        """Read text tokens.
-
-        Args:
-            model (RealtimeModel): The model.
-            ids (Tensor): Token ids (1, T).
-        """
-        lower = model.language_model(
-            input_ids=ids, past_key_values=self.text_cache, use_cache=True
+    def finish(self, model: RealtimeModel, tokens_read: int) -> GenerationResult:
+        """Decode what was recorded."""
+        latents = model.unscale_latents(torch.stack(self.latents))
+        return GenerationResult(
+            latents=latents,
+            waveform=model.acoustic_tokenizer.decode(latents),
+            eos_probability=torch.tensor(self.probabilities, device=latents.device),
+            stopped_by_eos=self.is_end,
+            tokens_read=tokens_read,
         )
-        self._feed(model, lower.last_hidden_state, TEXT_TYPE)
-
-    def feed_frame(self, model: RealtimeModel, vector: Tensor) -> None:
-        """Read one frame.
-
-        Args:
-            model (RealtimeModel): The model.
-            vector (Tensor): Connector's output (1, 1, H).
-        """
-        self._feed(model, vector, SPEECH_TYPE)
-
-    def _feed(self, model: RealtimeModel, vectors: Tensor, type_id: int) -> None:
-        """Run the upper part on new positions of one type (1, T, H)."""
-        upper = model.tts_language_model(
-            inputs_embeds=vectors + model.tts_input_types.weight[type_id],
-            past_key_values=self.cache,
-            use_cache=True,
-        )
-        self.hidden = upper.last_hidden_state[:, -1]
 
 
-def start_branches(model: RealtimeModel) -> tuple[Branch, Branch]:
-    """Make the branches of an utterance without a voice prompt.
-
-    Args:
-        model (RealtimeModel): The model.
-
-    Returns:
-        tuple[Branch, Branch]: The empty branch, and the negative one, which has read
-            the negative prompt.
-
-    Raises:
-        RuntimeError: If the model does not know its negative prompt.
-    """
-    negative = Branch()
-    device = model.tts_input_types.weight.device
-    prompt = torch.tensor([[model.get_negative_prompt_id()]], device=device)
-    negative.feed_text(model, prompt)
-    return Branch(), negative
-
-
-@torch.no_grad()
 def generate_frames(
     model: RealtimeModel,
     text_ids: Tensor,
@@ -181,63 +111,16 @@ def generate_frames(
         FrameStep: The next frame.
 
     Raises:
-        ValueError: If there is no text or a window is below 1.
+        RuntimeError: If a latent is not finite.
+        ValueError: If there is no text or a token is unknown.
     """
-    validate_windows(settings.text_window, settings.speech_window)
-    if text_ids.dim() != 1 or len(text_ids) == 0:
-        raise ValueError(
-            f"text_ids: got shape {tuple(text_ids.shape)}, wanted (T_text,) with at "
-            "least one token. Give one text at a time."
-        )
-    sampler = GuidedSampler(
-        settings.num_sampling_steps,
-        settings.cfg_scale,
-        model.schedule.num_train_timesteps,
-    )
-    positive, negative = start_branches(model) if branches is None else branches
-    text_ids = text_ids.to(model.tts_input_types.weight.device)
-    windows = iter(text_ids.split(settings.text_window))
-    frame = 0
-    while noise is None or frame < len(noise):
-        if frame % settings.speech_window == 0:
-            window = next(windows, None)
-            if window is not None:
-                positive.feed_text(model, window[None])
-        start = _draw_start(model, generator) if noise is None else noise[frame][None]
-        yield _make_frame(model, sampler, positive, negative, start)
-        frame += 1
+    utterance = make_utterance(model, [text_ids], settings, generator, noise)
+    branches = start_branches(model) if branches is None else branches
+    loop = run_frame_loop(model, [utterance], settings, branches, is_endless=True)
+    for frames in loop:
+        yield frames[0].step
 
 
-def _draw_start(model: RealtimeModel, generator: torch.Generator | None) -> Tensor:
-    """Draw the noise of one frame (1, D)."""
-    device = generator.device if generator is not None else "cpu"
-    return torch.randn(1, model.config.latent_dim, generator=generator, device=device)
-
-
-def _make_frame(
-    model: RealtimeModel,
-    sampler: GuidedSampler,
-    positive: Branch,
-    negative: Branch,
-    noise: Tensor,
-) -> FrameStep:
-    """Sample one frame from its noise (1, D) and feed it to both branches."""
-    condition, avoided = positive.hidden, negative.hidden
-    latent = sampler.sample(
-        model.prediction_head, condition, avoided, noise.to(condition.device)
-    )
-    vector = model.acoustic_connector(latent.to(condition.dtype))[None]  # (1, 1, H)
-    positive.feed_frame(model, vector)
-    negative.feed_frame(model, vector)
-    return FrameStep(
-        latent=latent[0],
-        condition=condition[0],
-        negative_condition=avoided[0],
-        eos_logit=model.tts_eos_classifier(positive.hidden)[0].float(),
-    )
-
-
-@torch.no_grad()
 def generate(
     model: RealtimeModel,
     text_ids: Tensor,
@@ -258,30 +141,138 @@ def generate(
         branches (tuple[Branch, Branch] | None): See `generate_frames`.
 
     Returns:
-        GenerationResult: Latents and audio.
+        GenerationResult: Latents and audio. A warning is logged if a limit cut it.
 
     Raises:
-        ValueError: If there is no text or a setting is out of range.
+        RuntimeError: If a latent is not finite.
+        ValueError: If there is no text or a token is unknown.
     """
-    max_frames = settings.count_max_frames(len(text_ids))
-    if max_frames < 1:
+    utterance = make_utterance(model, [text_ids], settings, generator, noise)
+    branches = start_branches(model) if branches is None else branches
+    return _run(model, [utterance], settings, branches)[0]
+
+
+def generate_batch(
+    model: RealtimeModel,
+    texts: Sequence[Tensor],
+    settings: GenerationSettings,
+    seeds: Sequence[int] | None = None,
+    prompts: "Sequence[VoicePrompt | None] | None" = None,
+) -> list[GenerationResult]:
+    """Speak several texts side by side.
+
+    Row i equals ``generate`` with ``torch.Generator().manual_seed(seeds[i])`` and the
+    branches of ``prompts[i]``, up to rounding.
+
+    Args:
+        model (RealtimeModel): The model.
+        texts (Sequence[Tensor]): Token ids of each text, int64 (T_text,) each.
+        settings (GenerationSettings): All settings.
+        seeds (Sequence[int] | None): Seed of each text; default drawn from the global
+            generator.
+        prompts (Sequence[VoicePrompt | None] | None): Voice of each text; default
+            none.
+
+    Returns:
+        list[GenerationResult]: One for each text. A warning is logged for each one
+            that a limit cut.
+
+    Raises:
+        RuntimeError: If a latent is not finite.
+        ValueError: If the numbers of texts, seeds and prompts differ, a text is empty
+            or a token is unknown.
+    """
+    if not texts:
+        return []
+    if seeds is None:
+        seeds = torch.randint(2**62, (len(texts),)).tolist()
+    prompts = [None] * len(texts) if prompts is None else prompts
+    if not len(texts) == len(seeds) == len(prompts):
         raise ValueError(
-            f"max_frames {settings.max_frames}: no frame may be made. Raise it."
+            f"got {len(texts)} texts, {len(seeds)} seeds and {len(prompts)} prompts: "
+            "give one seed and one prompt (or None) for each text."
         )
-    frames = generate_frames(
-        model, text_ids, settings, generator, noise=noise, branches=branches
-    )
-    latents, probabilities, stopped = [], [], False
-    for step in frames:
-        latents.append(step.latent)
-        probabilities.append(step.eos_logit.sigmoid())
-        stopped = bool(probabilities[-1] > settings.eos_threshold)
-        if stopped or len(latents) == max_frames:
-            break
-    unscaled = model.unscale_latents(torch.stack(latents))
-    return GenerationResult(
-        latents=unscaled,
-        waveform=model.acoustic_tokenizer.decode(unscaled),
-        eos_probability=torch.stack(probabilities),
-        stopped_by_eos=stopped,
-    )
+    utterances = [
+        make_utterance(model, [ids], settings, torch.Generator().manual_seed(seed))
+        for ids, seed in zip(texts, seeds, strict=True)
+    ]
+    return _run(model, utterances, settings, start_batch(model, prompts))
+
+
+def make_utterance(
+    model: RealtimeModel,
+    parts: Sequence[Tensor] | Iterator[Tensor],
+    settings: GenerationSettings,
+    generator: torch.Generator | None = None,
+    noise: Tensor | None = None,
+) -> Utterance:
+    """Bring a text and its noise together.
+
+    Args:
+        model (RealtimeModel): The model.
+        parts (Sequence[Tensor] | Iterator[Tensor]): Token ids in parts, each (T,).
+        settings (GenerationSettings): Windows.
+        generator (torch.Generator | None): Source of the noise; default global.
+        noise (Tensor | None): Noise of the frames (T_max, D), in place of drawing.
+
+    Raises:
+        ValueError: If the noise has another shape or no frame.
+    """
+    dim = model.config.latent_dim
+    vocab_size = model.config.language_model.vocab_size
+    text = TextWindows(parts, settings.text_window, vocab_size)
+    if noise is None:
+        return Utterance(text, functools.partial(_draw_noise, dim, generator))
+    if noise.dim() != 2 or noise.shape[1] != dim or len(noise) == 0:
+        raise ValueError(
+            f"noise: got shape {tuple(noise.shape)}, wanted (T_max, {dim}) with at "
+            "least one frame."
+        )
+    return Utterance(text, functools.partial(_pick_noise, noise))
+
+
+def warn_if_cut(frame: Frame, utterance: Utterance) -> None:
+    """Log a warning if a limit ended an utterance.
+
+    Args:
+        frame (Frame): Its last frame.
+        utterance (Utterance): The utterance.
+    """
+    if frame.limit:
+        logger.warning(
+            "speech did not end by itself: cut after %d frames by %s; %d of %d text "
+            "tokens were read. Split the text, or raise the limit",
+            utterance.num_frames,
+            frame.limit,
+            utterance.text.num_read,
+            utterance.text.num_seen,
+        )
+
+
+def _pick_noise(noise: Tensor, index: int) -> Tensor | None:
+    """Pick the noise of one frame from (T_max, D); None behind the last."""
+    return noise[index] if index < len(noise) else None
+
+
+def _draw_noise(dim: int, generator: torch.Generator | None, index: int) -> Tensor:
+    """Draw the noise of one frame (D,); ``index`` is for `_pick_noise` alone."""
+    device = generator.device if generator is not None else "cpu"
+    return torch.randn(dim, generator=generator, device=device)
+
+
+def _run(
+    model: RealtimeModel,
+    utterances: list[Utterance],
+    settings: GenerationSettings,
+    branches: tuple[Branch, Branch],
+) -> list[GenerationResult]:
+    """Run the loop to its end and decode each utterance."""
+    recordings = [_Recording() for _ in utterances]
+    for frames in run_frame_loop(model, utterances, settings, branches):
+        for frame in frames:
+            recordings[frame.row].add(frame)
+            warn_if_cut(frame, utterances[frame.row])
+    return [
+        recording.finish(model, utterance.text.num_read)
+        for recording, utterance in zip(recordings, utterances, strict=True)
+    ]

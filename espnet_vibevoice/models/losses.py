@@ -1,10 +1,10 @@
 """The training loss of the realtime family.
 
 One pass over the layout of `sequence`: the diffusion loss under the hidden state
-before each frame, and the end-of-speech loss at each frame. A share of the rows runs
-the negative prompt instead of the text, so that guidance has a branch to lean on;
-those rows take no part in the end-of-speech loss, because generation never asks the
-classifier about that branch.
+before each frame, and the end-of-speech loss at each frame. Frames of a voice prompt
+are read, never learnt. A share of the rows runs the negative prompt instead of voice
+prompt and text, so that guidance has a branch to lean on; those rows take no part in
+the end-of-speech loss, because generation never asks the classifier about that branch.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from espnet_vibevoice.models.batch import (
+    PromptBatch,
+    build_sequences,
+    draw_rows,
+    replace_text,
+    validate_batch,
+    validate_prompts,
+)
 from espnet_vibevoice.models.diffusion import compute_diffusion_loss, draw_noise
+from espnet_vibevoice.models.reconstruction import compute_reconstruction_loss
 from espnet_vibevoice.models.sequence import (
+    SPEECH_TYPE,
     SequenceLayout,
-    build_layout,
     gather_positions,
 )
 
@@ -34,20 +43,27 @@ class RealtimeLossSettings:
         speech_window (int): Frames per window; the released base uses 6.
         ddpm_batch_mul (int): Noise draws per frame; more is smoother and slower.
         uncond_rate (float): Share of rows that see the negative prompt instead of
-            the text, for guidance.
+            voice prompt and text, for guidance.
+        prompt_text_type (int): Type of a voice prompt's transcript: 0 as in released
+            voices, 1 as text to speak.
         diffusion_weight (float): Weight of the diffusion loss.
         eos_weight (float): Weight of the end-of-speech loss.
         eos_positive_weight (float | None): Weight of the last frame against each
             other frame; more ends speech earlier. None: as much as all the others.
+        reconstruction_weight (float): Weight of the waveform term; 0 leaves it out.
+        reconstruction_frames (int): Frames decoded of a row for it; more costs memory.
     """
 
     text_window: int = 5
     speech_window: int = 6
     ddpm_batch_mul: int = 4
     uncond_rate: float = 0.15
+    prompt_text_type: int = SPEECH_TYPE
     diffusion_weight: float = 1.0
     eos_weight: float = 0.1
     eos_positive_weight: float | None = None
+    reconstruction_weight: float = 0.0
+    reconstruction_frames: int = 8
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,8 @@ class RealtimeLosses:
             fires on the last frame, so where generation would stop; NaN if none.
         unfed_tokens (Tensor): Mean number of tokens of a conditional row that no
             window reaches before speech ends; NaN if there is none.
+        reconstruction_loss (Tensor | None): Distance of decoded stretches; None if
+            its weight is 0.
     """
 
     loss: Tensor
@@ -69,6 +87,7 @@ class RealtimeLosses:
     eos_loss: Tensor
     eos_accuracy: Tensor
     unfed_tokens: Tensor
+    reconstruction_loss: Tensor | None = None
 
 
 def compute_losses(
@@ -79,6 +98,7 @@ def compute_losses(
     latents_lengths: Tensor,
     settings: RealtimeLossSettings,
     *,
+    prompts: PromptBatch | None = None,
     noise: Tensor | None = None,
     timesteps: Tensor | None = None,
     uncond_rows: Tensor | None = None,
@@ -93,6 +113,7 @@ def compute_losses(
         latents (Tensor): Unscaled latents (B, T_lat, D).
         latents_lengths (Tensor): int64 (B,).
         settings (RealtimeLossSettings): Windows, rates and weights.
+        prompts (PromptBatch | None): Voice prompts.
         noise (Tensor | None): Noise (N, R, D) of the N real frames, row after row;
             drawn if None.
         timesteps (Tensor | None): Timesteps, int64 (N, R); drawn if None.
@@ -106,25 +127,55 @@ def compute_losses(
     Raises:
         ValueError: If a shape, length or token id does not fit.
     """
-    _validate_batch(model, text, text_lengths, latents, latents_lengths)
+    validate_batch(model, text, text_lengths, latents, latents_lengths)
+    if prompts is not None:
+        validate_prompts(model, prompts, len(text))
     if uncond_rows is None:
         uncond_rows = draw_rows(len(text), settings.uncond_rate, generator)
     uncond_rows = uncond_rows.to(text.device)
     text, text_lengths = replace_text(model, text, text_lengths, uncond_rows)
-    layout = build_layout(
+    batch = build_sequences(
+        text,
         text_lengths,
+        latents,
         latents_lengths,
-        settings.text_window,
-        settings.speech_window,
-        max_text=text.shape[1],
-        max_frames=latents.shape[1],
+        text_window=settings.text_window,
+        speech_window=settings.speech_window,
+        prompts=None if prompts is None else prompts.drop(uncond_rows),
+        prompt_text_type=settings.prompt_text_type,
     )
-    scaled = model.scale_latents(latents.float())
-    scaled = scaled.masked_fill(~layout.speech_mask[..., None], 0.0)
-    hidden = model.run_sequence(model.embed_text(text), scaled, layout)
+    layout = batch.layout
+    scaled = model.scale_latents(batch.latents)
+    hidden = model.run_sequence(model.embed_text(batch.text), scaled, layout)
+    conditions = gather_positions(hidden, layout.condition_positions)  # (B, T_lat, H)
+    diffusion_loss = _compute_diffusion(
+        model, conditions, scaled, layout, settings, (noise, timesteps), generator
+    )
+    at_frames = gather_positions(hidden, layout.speech_positions)
+    eos_logits = model.tts_eos_classifier(at_frames).float()  # (B, T_lat)
+    reconstruction_loss = None
+    if settings.reconstruction_weight > 0:
+        reconstruction_loss = compute_reconstruction_loss(
+            model, conditions, scaled, layout, settings.reconstruction_frames, generator
+        )
+    return _sum_up(
+        settings, diffusion_loss, reconstruction_loss, eos_logits, layout, ~uncond_rows
+    )
 
+
+def _compute_diffusion(
+    model: "RealtimeModel",
+    conditions: Tensor,
+    scaled: Tensor,
+    layout: SequenceLayout,
+    settings: RealtimeLossSettings,
+    given: tuple[Tensor | None, Tensor | None],
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Compute the mean diffusion loss of the frames to learn, ()."""
     frames = layout.speech_mask  # (B, T_lat)
-    condition = gather_positions(hidden, layout.condition_positions)[frames]
+    condition = conditions[frames]  # (N, H)
+    noise, timesteps = given
     if noise is None or timesteps is None:
         drawn = draw_noise(
             len(condition),
@@ -135,7 +186,7 @@ def compute_losses(
         )
         noise = drawn[0] if noise is None else noise
         timesteps = drawn[1] if timesteps is None else timesteps
-    diffusion_loss = compute_diffusion_loss(
+    return compute_diffusion_loss(
         model.prediction_head,
         model.schedule,
         condition,
@@ -143,14 +194,12 @@ def compute_losses(
         noise.to(scaled.device),
         timesteps.to(scaled.device),
     ).mean()
-    at_frames = gather_positions(hidden, layout.speech_positions)
-    eos_logits = model.tts_eos_classifier(at_frames).float()  # (B, T_lat)
-    return _sum_up(settings, diffusion_loss, eos_logits, layout, ~uncond_rows)
 
 
 def _sum_up(
     settings: RealtimeLossSettings,
     diffusion_loss: Tensor,
+    reconstruction_loss: Tensor | None,
     eos_logits: Tensor,
     layout: SequenceLayout,
     is_conditional: Tensor,
@@ -158,55 +207,20 @@ def _sum_up(
     """Weigh the losses and gather the figures for the log."""
     per_row = compute_eos_loss(eos_logits, layout, settings.eos_positive_weight)
     eos_loss = (per_row * is_conditional).sum() / is_conditional.sum().clamp(min=1)
-    stops_right = find_stop_frames(eos_logits, layout) == layout.speech_mask.sum(1) - 1
+    last_frame = layout.last_frame_mask.int().argmax(1)
+    stops_right = find_stop_frames(eos_logits, layout) == last_frame
+    loss = settings.diffusion_weight * diffusion_loss + settings.eos_weight * eos_loss
+    if reconstruction_loss is not None:
+        loss = loss + settings.reconstruction_weight * reconstruction_loss
+        reconstruction_loss = reconstruction_loss.detach()
     return RealtimeLosses(
-        loss=settings.diffusion_weight * diffusion_loss
-        + settings.eos_weight * eos_loss,
+        loss=loss,
         diffusion_loss=diffusion_loss.detach(),
         eos_loss=per_row.detach()[is_conditional].mean(),
         eos_accuracy=stops_right[is_conditional].float().mean(),
         unfed_tokens=layout.unfed_tokens[is_conditional].float().mean(),
+        reconstruction_loss=reconstruction_loss,
     )
-
-
-def draw_rows(
-    num_rows: int, rate: float, generator: torch.Generator | None = None
-) -> Tensor:
-    """Choose the rows that run the negative prompt.
-
-    Args:
-        num_rows (int): Rows of the batch, B.
-        rate (float): Chance of each row.
-        generator (torch.Generator | None): Source of randomness.
-
-    Returns:
-        Tensor: True for chosen rows, bool (B,).
-    """
-    device = generator.device if generator is not None else "cpu"
-    return torch.rand(num_rows, generator=generator, device=device) < rate
-
-
-def replace_text(
-    model: "RealtimeModel", text: Tensor, text_lengths: Tensor, uncond_rows: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Put the negative prompt in place of some rows' text, and 0 into padding.
-
-    Args:
-        model (RealtimeModel): Knows the negative prompt.
-        text (Tensor): Token ids (B, T_text).
-        text_lengths (Tensor): Tokens of each row (B,).
-        uncond_rows (Tensor): True where to replace, bool (B,).
-
-    Returns:
-        tuple[Tensor, Tensor]: New ids (B, T_text) and lengths (B,).
-    """
-    if bool(uncond_rows.any()):
-        prompt = torch.zeros_like(text)
-        prompt[:, 0] = model.get_negative_prompt_id()
-        text = torch.where(uncond_rows[:, None], prompt, text)
-        text_lengths = torch.where(uncond_rows, 1, text_lengths)
-    token = torch.arange(text.shape[1], device=text.device)
-    return text.masked_fill(token >= text_lengths[:, None], 0), text_lengths
 
 
 def compute_eos_loss(
@@ -249,34 +263,3 @@ def find_stop_frames(logits: Tensor, layout: SequenceLayout) -> Tensor:
     fires = (logits > 0) & layout.speech_mask
     first = fires.int().argmax(1)
     return torch.where(fires.any(1), first, -1)
-
-
-def _validate_batch(
-    model: "RealtimeModel",
-    text: Tensor,
-    text_lengths: Tensor,
-    latents: Tensor,
-    latents_lengths: Tensor,
-) -> None:
-    """Check the shapes and token ids of a batch."""
-    dim = model.config.latent_dim
-    if text.dim() != 2 or latents.dim() != 3 or latents.shape[2] != dim:
-        raise ValueError(
-            f"text {tuple(text.shape)} and latents {tuple(latents.shape)}: wanted "
-            f"(B, T_text) and (B, T_lat, {dim}). Dump the features with this base."
-        )
-    sizes = {len(text), len(text_lengths), len(latents), len(latents_lengths)}
-    if len(sizes) > 1:
-        raise ValueError(
-            f"text {len(text)}, text_lengths {len(text_lengths)}, latents "
-            f"{len(latents)}, latents_lengths {len(latents_lengths)} rows: wanted the "
-            "same number. Check the batch."
-        )
-    token = torch.arange(text.shape[1], device=text.device)
-    real = text[token < text_lengths[:, None]]
-    vocab_size = model.config.language_model.vocab_size
-    if bool(((real < 0) | (real >= vocab_size)).any()):
-        raise ValueError(
-            f"token ids {int(real.min())} to {int(real.max())}: the base has 0 to "
-            f"{vocab_size - 1}. Use the tokenizer of this base."
-        )

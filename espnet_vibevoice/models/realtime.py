@@ -8,6 +8,7 @@ the classifier are new code, the rest is transformers'.
 Paper: VibeVoice Technical Report, arXiv 2508.19205.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,13 +16,14 @@ from torch import Tensor, nn
 from transformers import Qwen2Model
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RotaryEmbedding
 from transformers.models.vibevoice.modeling_vibevoice import (
-    VibeVoiceDiffusionHead,
     VibeVoiceDiffusionHeadSinusoidalEmbedding,
     VibeVoiceMultiModalProjector,
 )
 
 from espnet_vibevoice.models.acoustic import AcousticCodec
+from espnet_vibevoice.models.attention import check_attention
 from espnet_vibevoice.models.base_folder import resolve_base
+from espnet_vibevoice.models.batch import PromptBatch
 from espnet_vibevoice.models.checkpoint import (
     has_encoder_weights,
     load_weights,
@@ -29,6 +31,7 @@ from espnet_vibevoice.models.checkpoint import (
 )
 from espnet_vibevoice.models.config import RealtimeConfig, load_config
 from espnet_vibevoice.models.diffusion import CosineSchedule
+from espnet_vibevoice.models.diffusion_head import DiffusionHead
 from espnet_vibevoice.models.losses import (
     RealtimeLosses,
     RealtimeLossSettings,
@@ -99,7 +102,7 @@ class RealtimeModel(nn.Module):
         self.acoustic_connector = VibeVoiceMultiModalProjector(
             config.latent_dim, hidden_size
         )
-        self.prediction_head = VibeVoiceDiffusionHead(config.prediction_head)
+        self.prediction_head = DiffusionHead(config.prediction_head)
         self.tts_eos_classifier = EosClassifier(hidden_size)
         self.acoustic_tokenizer = AcousticCodec(config, has_encoder)
         self.register_buffer("speech_scaling_factor", torch.tensor(1.0))
@@ -108,29 +111,41 @@ class RealtimeModel(nn.Module):
 
     @classmethod
     def from_base(
-        cls, base: str, dtype: torch.dtype = torch.float32
+        cls,
+        base: str,
+        dtype: torch.dtype = torch.float32,
+        attn_implementation: str = "sdpa",
+        device: torch.device | str = "cpu",
     ) -> "RealtimeModel":
         """Load a base in the original format.
 
         Args:
             base (str): Folder, path of its ``config.json``, or hub id, see
                 `base_folder.resolve_base`.
-            dtype (torch.dtype): Type of the weights in memory.
+            dtype (torch.dtype): Type of the weights in memory: float32, bfloat16 or
+                float16. Constants such as the latent scale stay float32.
+            attn_implementation (str): sdpa | eager | flash_attention_2.
+            device (torch.device | str): Where the weights go: cpu, cuda, mps, ...
 
         Returns:
-            RealtimeModel: The model, on the CPU, in evaluation mode.
+            RealtimeModel: The model, in evaluation mode.
 
         Raises:
             FileNotFoundError: If the base or one of its files does not exist.
-            ValueError: If it is another kind of model or its weights do not fit.
+            ValueError: If it is another kind of model, its weights do not fit, or
+                the attention cannot run in this type.
+            RuntimeError: If the attention's package is not installed.
         """
+        check_attention(attn_implementation, dtype)
         folder = resolve_base(base)
         config = load_config(folder)
         with torch.device("meta"):  # no time spent on initial values
             model = cls(config, has_encoder_weights(folder))
+        for part in (model.language_model, model.tts_language_model):
+            part.set_attn_implementation(attn_implementation)
         load_weights(model, folder, dtype)
         model._rebuild_constant_tables()
-        return model.eval()
+        return model.to(device).eval()
 
     @classmethod
     def from_config(
@@ -150,13 +165,15 @@ class RealtimeModel(nn.Module):
             torch.manual_seed(seed)
             return cls(config, has_encoder).eval()
 
-    def save(self, folder: Path) -> None:
-        """Write the model as a base in the original format.
+    def save(self, folder: Path, keep_unused: bool = True) -> None:
+        """Write the model as a base, see `checkpoint.save_base`.
 
         Args:
             folder (Path): Folder to write into; made if absent.
+            keep_unused (bool): Whether to write the table that only readers of the
+                original format ask for. Ours load either form.
         """
-        save_base(self, self.config.original, Path(folder))
+        save_base(self, self.config.original, Path(folder), keep_unused)
 
     @property
     def has_encoder(self) -> bool:
@@ -230,7 +247,7 @@ class RealtimeModel(nn.Module):
         latents: Tensor,
         latents_lengths: Tensor,
         settings: RealtimeLossSettings,
-        **draws: Tensor | torch.Generator | None,
+        **given: PromptBatch | Tensor | torch.Generator | None,
     ) -> RealtimeLosses:
         """Compute the training losses of a batch, see `losses.compute_losses`.
 
@@ -240,7 +257,8 @@ class RealtimeModel(nn.Module):
             latents (Tensor): Unscaled latents (B, T_lat, D).
             latents_lengths (Tensor): int64 (B,).
             settings (RealtimeLossSettings): Windows, rates and weights.
-            **draws: ``noise``, ``timesteps``, ``uncond_rows`` or ``generator``.
+            **given: ``prompts``, ``noise``, ``timesteps``, ``uncond_rows`` or
+                ``generator``.
 
         Returns:
             RealtimeLosses: Losses and figures for the log.
@@ -249,8 +267,21 @@ class RealtimeModel(nn.Module):
             ValueError: If a shape, length or token id does not fit.
         """
         return compute_losses(
-            self, text, text_lengths, latents, latents_lengths, settings, **draws
+            self, text, text_lengths, latents, latents_lengths, settings, **given
         )
+
+    def _apply(
+        self, fn: Callable[[Tensor], Tensor], recurse: bool = True
+    ) -> "RealtimeModel":
+        """Convert weights; buffers are constants, which move but stay as exact."""
+        before = dict(self.named_buffers())
+        super()._apply(fn, recurse)
+        for name, now in self.named_buffers():
+            if now.dtype != before[name].dtype:
+                path, _, leaf = name.rpartition(".")
+                exact = before[name].to(now.device)
+                setattr(self.get_submodule(path), leaf, exact)
+        return self
 
     def _rebuild_constant_tables(self) -> None:
         """Compute the tables that no file holds, after a build on the meta device."""

@@ -49,7 +49,7 @@ class TextTokenizer:
             list[int]: Token ids of the text and a newline.
 
         Raises:
-            ValueError: If the text is empty.
+            ValueError: If the text is empty or has neither letters nor digits.
         """
         stripped = text.strip()
         if not stripped:
@@ -57,7 +57,25 @@ class TextTokenizer:
                 f"text {text!r} is empty: there is nothing to speak. Drop the "
                 "utterance or give a text."
             )
-        return self._tokenizer.encode(stripped + "\n", add_special_tokens=False)
+        if not self.is_speakable(stripped):
+            raise ValueError(
+                f"text {text!r} has neither letters nor digits: there is nothing to "
+                "speak. Drop the utterance or give a text."
+            )
+        return self.encode_part(stripped + "\n")
+
+    def encode_part(self, text: str) -> list[int]:
+        """Encode a part of a text exactly as it is, without adding a newline.
+
+        Args:
+            text (str): Part of a text, see `stream.tokenize_pieces`.
+        """
+        return self._tokenizer.encode(text, add_special_tokens=False)
+
+    @staticmethod
+    def is_speakable(text: str) -> bool:
+        """Whether a text has a letter or a digit."""
+        return any(character.isalnum() for character in text)
 
     def vocabulary(self) -> list[str]:
         """List the tokens in the order of their ids; ids without a token get one.

@@ -22,6 +22,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train_config", default="", help="training configuration")
     parser.add_argument("--train_args", default="", help="options that overrule it")
     parser.add_argument("--base", help="base model where the configuration names none")
+    parser.add_argument(
+        "--acoustic_encoder",
+        help="encoder in place of the base's own where the configuration names none: "
+        "checkpoint (folder or hub id) or .safetensors file",
+    )
 
 
 def read_tts_conf(args: argparse.Namespace) -> dict[str, Any]:
@@ -31,7 +36,7 @@ def read_tts_conf(args: argparse.Namespace) -> dict[str, Any]:
         args (Namespace): Options of :func:`add_model_options`.
 
     Returns:
-        dict: ``tts_conf``; ``base`` is set.
+        dict: ``tts_conf``; ``base`` is set, ``acoustic_encoder`` if one is named.
 
     Raises:
         FileNotFoundError: If there is no such configuration.
@@ -58,6 +63,9 @@ def read_tts_conf(args: argparse.Namespace) -> dict[str, Any]:
             "no base model is named: set tts_conf: {base: ...} in the training "
             "configuration, or give --python 'python3 -m espnet_vibevoice --base BASE'"
         )
+    encoder = tts_conf.get("acoustic_encoder") or args.acoustic_encoder
+    if encoder is not None:
+        tts_conf["acoustic_encoder"] = encoder
     return tts_conf
 
 

@@ -5,6 +5,7 @@ latents through. The encoder is loaded when the first waveform arrives and is no
 submodule, so training neither loads nor saves it.
 """
 
+import logging
 from typing import Any
 
 import humanfriendly
@@ -12,8 +13,13 @@ import torch
 from espnet2.tts.feats_extract.abs_feats_extract import AbsFeatsExtract
 
 from espnet_vibevoice.models.acoustic import AcousticCodec
-from espnet_vibevoice.models.checkpoint import load_codec
 from espnet_vibevoice.models.config import read_codec_shape
+from espnet_vibevoice.models.encoder_file import load_codec
+from espnet_vibevoice.score.fit import FitLimits, FitReport, measure_fit
+
+logger = logging.getLogger(__name__)
+
+FIT_UTTS = 4  # waveforms of the first batch that the encoder is checked on
 
 
 class VibeVoiceLatents(AbsFeatsExtract):
@@ -25,6 +31,10 @@ class VibeVoiceLatents(AbsFeatsExtract):
         n_fft (int): Not used; ESPnet's stage driver passes it.
         hop_length (int | None): Samples a frame; must be the codec's if given.
         win_length (int | None): Not used; ESPnet's stage driver passes it.
+        acoustic_encoder (str | None): Encoder instead of the base's own; our task
+            fills it in, and ``min_encoder_fit``, from ``tts_conf``.
+        min_encoder_fit (float): Spectral correlation that it must reach with the
+            base's decoder on the first waveforms; 0 refuses nothing.
 
     Raises:
         ValueError: If there is no base, or rate or hop are not the codec's.
@@ -37,6 +47,8 @@ class VibeVoiceLatents(AbsFeatsExtract):
         n_fft: int = 1024,
         hop_length: int | None = None,
         win_length: int | None = None,
+        acoustic_encoder: str | None = None,
+        min_encoder_fit: float = FitLimits.min_spectral_correlation,
     ):
         super().__init__()
         if base is None:
@@ -59,6 +71,8 @@ class VibeVoiceLatents(AbsFeatsExtract):
                 f"{shape.hop_samples}"
             )
         self.base = base
+        self.acoustic_encoder = acoustic_encoder
+        self.limits = FitLimits(min_encoder_fit)
         self.shape = shape
         self._codec: list[AcousticCodec] = []  # a list hides it from state_dict()
 
@@ -109,9 +123,15 @@ class VibeVoiceLatents(AbsFeatsExtract):
 
         Returns:
             tuple: Latents (B, T_lat, D_ac) and their lengths (B,).
+
+        Raises:
+            ValueError: If the encoder does not fit the decoder, with the figures.
         """
         if not self._codec:
-            self._codec.append(load_codec(self.base).to(waveforms.device))
+            codec = load_codec(self.base, acoustic_encoder=self.acoustic_encoder)
+            codec = codec.to(waveforms.device)
+            self._require_fit(codec, waveforms, lengths)
+            self._codec.append(codec)
         codec = self._codec[0]
         latents = [
             codec.encode(waveform[:length])
@@ -120,3 +140,16 @@ class VibeVoiceLatents(AbsFeatsExtract):
         latents_lengths = torch.tensor([len(x) for x in latents], dtype=torch.long)
         padded = torch.nn.utils.rnn.pad_sequence(latents, batch_first=True)
         return padded, latents_lengths.to(waveforms.device)
+
+    def _require_fit(
+        self, codec: AcousticCodec, waveforms: torch.Tensor, lengths: torch.Tensor
+    ) -> None:
+        """Check the encoder on the first waveforms (B, T_wav), and log the figures."""
+        files = {
+            f"waveform {index + 1}": measure_fit(codec, waveforms[index, :length])[1]
+            for index, length in enumerate(lengths[:FIT_UTTS].tolist())
+        }
+        encoder = self.acoustic_encoder or self.base
+        report = FitReport(self.base, encoder, files, self.limits)
+        logger.info(report.summarize())
+        report.require()

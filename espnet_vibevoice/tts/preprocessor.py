@@ -1,28 +1,61 @@
-"""Text to token ids, with the tokenizer of the base model.
+"""Text to token ids, with the tokenizer of the base model, and voice prompts.
 
 ESPnet's own preprocessor looks tokens up in a list that is stored in config.yaml.
 For a language model that would be 150 000 lines, and a wrong list would pass
 unnoticed, so ids come from the tokenizer itself.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
+from espnet2.train.dataset import ESPnetDataset
 from espnet2.train.preprocessor import AbsPreprocessor
 
+from espnet_vibevoice.data.prompts import cut_prompt
 from espnet_vibevoice.errors import UtteranceError
 from espnet_vibevoice.text.tokenizer import TextTokenizer
 
 
-class VibeVoicePreprocessor(AbsPreprocessor):
-    """Replace the text of an utterance by its token ids; leave the rest.
+@dataclass(frozen=True)
+class PromptSource:
+    """Where the voice prompts of a set come from.
 
     Args:
-        train (bool): Whether training data is prepared (kept for ESPnet).
-        tokenizer (TextTokenizer): Tokenizer of the base model.
+        utt2prompt (Mapping): Utterance that prompts each utterance.
+        dataset (ESPnetDataset): The set itself: ``text`` as token ids, ``speech`` as
+            latents.
+        drop_rate (float): Chance that an utterance in training goes without.
+        max_frames (int): Longest prompt in frames; longer ones are cut and lose
+            their transcript.
     """
 
-    def __init__(self, train: bool, tokenizer: TextTokenizer):
+    utt2prompt: Mapping[str, str]
+    dataset: ESPnetDataset
+    drop_rate: float
+    max_frames: int
+
+
+class VibeVoicePreprocessor(AbsPreprocessor):
+    """Replace the text of an utterance by its token ids, and add its voice prompt.
+
+    Args:
+        train (bool): Whether training data is prepared. If so, prompts are dropped
+            at random and cut at random places; draws come from NumPy's generator,
+            which ESPnet seeds. In validation each prompt is given, cut at its start.
+        tokenizer (TextTokenizer): Tokenizer of the base model.
+        prompts (PromptSource | None): Voice prompts; None adds none.
+    """
+
+    def __init__(
+        self,
+        train: bool,
+        tokenizer: TextTokenizer,
+        prompts: PromptSource | None = None,
+    ):
         super().__init__(train)
         self.tokenizer = tokenizer
+        self.prompts = prompts
 
     def __call__(
         self, uid: str, data: dict[str, str | np.ndarray]
@@ -34,7 +67,9 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             data (dict): ``text`` as a string; other entries pass through.
 
         Returns:
-            dict: ``text`` as int64 token ids (T_text,).
+            dict: ``text`` as int64 token ids (T_text,); with prompts also
+            ``prompt_text`` (T_prompt_text,) and ``prompt_feats``
+            (T_prompt_lat, D_ac), both of length 0 where there is none.
 
         Raises:
             UtteranceError: If the text is empty.
@@ -45,4 +80,28 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             except ValueError as err:
                 raise UtteranceError(uid, "text", str(err)) from err
             data["text"] = np.array(ids, dtype=np.int64)
+        if self.prompts is not None:
+            text, latents = self._find_prompt(uid, self.prompts)
+            data["prompt_text"] = text
+            # An empty prompt has the same dimensions as a real one.
+            none = np.zeros_like(data["speech"][:0])
+            data["prompt_feats"] = none if latents is None else latents
         return data
+
+    def _find_prompt(
+        self, uid: str, prompts: PromptSource
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Load transcript and latents of a prompt; no latents: no prompt."""
+        no_text = np.zeros(0, dtype=np.int64)
+        if self.train and np.random.random() < prompts.drop_rate:
+            return no_text, None
+        prompt_id = prompts.utt2prompt[uid]
+        _, prompt = prompts.dataset[prompt_id]
+        frames, is_whole = cut_prompt(
+            len(prompt["speech"]),
+            prompts.max_frames,
+            is_own=prompt_id == uid,
+            place=np.random.random() if self.train else 0.0,
+        )
+        text = prompt["text"] if is_whole else no_text
+        return text, prompt["speech"][frames]

@@ -7,18 +7,23 @@ other TTS models the task does what ESPnet's does.
 import argparse
 import difflib
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from espnet2.tasks.abs_task import IteratorOptions
 from espnet2.tasks.tts import TTSTask, feats_extractor_choices, tts_choices
+from espnet2.train.distributed_utils import DistributedOption
 from espnet2.tts.espnet_model import ESPnetTTSModel
 
 from espnet_vibevoice import plugin
-from espnet_vibevoice.data.kaldi import read_lines
+from espnet_vibevoice.data.kaldi import read_lines, write_table
 from espnet_vibevoice.data.latents import count_frames_in_shape_file
 from espnet_vibevoice.models.config import read_codec_shape
 from espnet_vibevoice.tts.conf import load_base_tokenizer
+from espnet_vibevoice.tts.espnet_model import VibeVoiceESPnetModel
 from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
+from espnet_vibevoice.tts.prompts import build_prompt_source
 from espnet_vibevoice.tts.statistics import build_statistics_model
 
 TOKEN_TYPE = "hugging_face"
@@ -30,9 +35,11 @@ class VibeVoiceTTSTask(TTSTask):
     Attributes:
         default_base (str | None): Base model for a configuration that names none;
             set from the command line of ``python -m espnet_vibevoice``.
+        default_acoustic_encoder (str | None): The same of the acoustic encoder.
     """
 
     default_base: str | None = None
+    default_acoustic_encoder: str | None = None
 
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -59,10 +66,18 @@ class VibeVoiceTTSTask(TTSTask):
         if args is None:
             args = cls.get_parser().parse_args(cmd)
         if cls.is_ours(args):
-            args.tts_conf = dict(args.tts_conf or {})
-            if args.tts_conf.get("base") is None:
-                args.tts_conf["base"] = cls.default_base
+            args.tts_conf = cls.fill_defaults(args.tts_conf)
         super().main(args)
+
+    @classmethod
+    def fill_defaults(cls, tts_conf: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return ``tts_conf`` with what the command line named and it does not."""
+        filled = dict(tts_conf or {})
+        if filled.get("base") is None:
+            filled["base"] = cls.default_base
+        if filled.get("acoustic_encoder") is None and cls.default_acoustic_encoder:
+            filled["acoustic_encoder"] = cls.default_acoustic_encoder
+        return filled
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
@@ -95,9 +110,7 @@ class VibeVoiceTTSTask(TTSTask):
                 normalisation are another model's, or ``tts_conf`` has a key that the
                 model does not know.
         """
-        args.tts_conf = dict(args.tts_conf or {})
-        if args.tts_conf.get("base") is None:
-            args.tts_conf["base"] = cls.default_base
+        args.tts_conf = cls.fill_defaults(args.tts_conf)
         if args.tts_conf["base"] is None:
             raise ValueError(
                 f"tts: {args.tts} needs a base model: set tts_conf: {{base: ...}} or "
@@ -131,6 +144,32 @@ class VibeVoiceTTSTask(TTSTask):
         return super().build_preprocess_fn(args, train)
 
     @classmethod
+    def build_iter_options(
+        cls,
+        args: argparse.Namespace,
+        distributed_option: DistributedOption,
+        mode: str,
+    ) -> IteratorOptions:
+        """Give training and validation their voice prompts; decoding gets none.
+
+        Who prompts whom is written to ``utt2prompt.<mode>`` beside config.yaml.
+        """
+        options = super().build_iter_options(args, distributed_option, mode)
+        if not cls.is_ours(args) or options.preprocess_fn is None:
+            return options
+        prompts = build_prompt_source(
+            args.tts_conf,
+            options.data_path_and_name_and_type,
+            options.shape_files,
+            options.preprocess_fn.tokenizer,
+        )
+        options.preprocess_fn.prompts = prompts
+        if prompts is not None and distributed_option.dist_rank in (None, 0):
+            path = Path(args.output_dir) / f"utt2prompt.{mode}"
+            write_table(path, prompts.utt2prompt)
+        return options
+
+    @classmethod
     def build_model(cls, args: argparse.Namespace) -> ESPnetTTSModel:
         """Build the model.
 
@@ -153,11 +192,16 @@ class VibeVoiceTTSTask(TTSTask):
         given.model_conf = dict(args.model_conf or {})
         given.model_conf.pop("extract_feats_in_collect_stats", None)
         if args.odim is None:
-            given.feats_extract_conf = dict(args.feats_extract_conf or {}, base=base)
+            encoding = {
+                key: args.tts_conf[key]
+                for key in ("base", "acoustic_encoder", "min_encoder_fit")
+                if key in args.tts_conf
+            }
+            given.feats_extract_conf = dict(args.feats_extract_conf or {}) | encoding
             if args.collect_stats:
                 extractor = feats_extractor_choices.get_class(args.feats_extract)
                 return build_statistics_model(extractor(**given.feats_extract_conf))
-        return super().build_model(given)
+        return VibeVoiceESPnetModel.wrap(super().build_model(given))
 
 
 def portable_base(base: str) -> str:

@@ -9,7 +9,7 @@ import torch
 
 from espnet_vibevoice.data.audio import load_audio, write_wav
 from espnet_vibevoice.data.kaldi import read_lines, read_table, write_table
-from espnet_vibevoice.models.checkpoint import load_codec
+from espnet_vibevoice.models.encoder_file import load_codec
 from espnet_vibevoice.text.tokenizer import load_tokenizer
 
 TEXTS = {"u1": "ab", "u2": "abcd", "u3": "abcdefghi"}  # 3, 5 and 10 tokens
@@ -31,6 +31,8 @@ def data_dir(tmp_path):
 
 def dump(run, data_dir, tiny_base, out_dir, *words):
     options = ["--wav_scp", data_dir / "wav.scp", "--out_dir", out_dir, "--job", 1]
+    # a random codec reconstructs nothing
+    options += ["--train_args=--tts_conf min_encoder_fit=0"]
     return run("dump_latents", *options, "--base", tiny_base, *words)
 
 
@@ -44,7 +46,18 @@ def test_dump_and_collect_latents_give_training_its_files(
     options += ["--stats_dir", stats, "--token_type", "hugging_face"]
     status, said, _ = run("collect_latents", *options, "--base", tiny_base)
     assert status == 0
-    assert said.startswith("tr: 3 utterances, 15 frames, 0.00 h, 4 dimensions, mean")
+    first, second = said.splitlines()
+    assert first.startswith("tr: 3 utterances, 15 frames, 0.00 h, 4 dimensions, mean")
+    assert second.startswith("tr: encoder fit: 3 files, spectral correlation")
+    assert second.endswith("not judged: min_encoder_fit is 0")
+    lines = read_lines(out / "encoder_fit.txt")
+    assert lines[:2] == [f"decoder: {tiny_base}", f"encoder: {tiny_base}"]
+    assert [line.split(":")[0] for line in lines[2:]] == [
+        "u1",
+        "u2",
+        "u3",
+        "encoder fit",
+    ]
     frames = {utt_id: str(count) for utt_id, count in FRAMES.items()}
     assert read_table(stats / "speech_shape") == frames
     tokens = {"u1": "3", "u2": "5", "u3": "10"}
@@ -132,6 +145,10 @@ def test_find_base_prints_a_local_folder_only(run, tiny_base):
     config = tiny_base / "config.json"
     assert run("find_base", "--base", config) == (0, f"{tiny_base}\n", "")
     assert run("find_base", "--base", "owner/name@main") == (0, "", "")
+    words = ["--base", "owner/name", "--acoustic_encoder", config]
+    assert run("find_base", *words) == (0, f"{config}\n", "")
+    words = ["--base", tiny_base, "--acoustic_encoder", "owner/name"]
+    assert run("find_base", *words) == (0, f"{tiny_base}\n", "")
     status, _, said = run("find_base")
     assert status == 1 and said.startswith("error: no base model is named")
 

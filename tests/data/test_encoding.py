@@ -7,7 +7,7 @@ import soundfile
 import torch
 
 from espnet_vibevoice.data.encoding import AudioEncoder, fingerprint_base
-from espnet_vibevoice.models.checkpoint import load_codec
+from espnet_vibevoice.models.encoder_file import load_codec
 
 
 @pytest.fixture

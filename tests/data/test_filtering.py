@@ -54,6 +54,14 @@ def test_filter_data_dir_keep_all_drops_unusable_alone(tmp_path):
     }
 
 
+def test_filter_data_dir_text_without_letters_is_listed(tmp_path):
+    samples = {"a": 1000, "b": 1000, "c": 1000}
+    source = make_tiny_formatted(tmp_path / "org", samples, b="؟ !", c="۱۲")
+    options = FilterOptions(keep_all=True)
+    dropped = filter_data_dir(source, tmp_path / "out", FS, options).dropped
+    assert dropped == {"b": Dropped("no_letters", "؟ !")}
+
+
 def test_filter_data_dir_incomplete_utterance_is_listed(tmp_path):
     source = make_tiny_formatted(tmp_path / "org", {"a": 1000, "b": 1000})
     write_table(source / "wav.scp", {"a": "/w/a.wav"})

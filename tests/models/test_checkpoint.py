@@ -9,10 +9,10 @@ from espnet_vibevoice.models.checkpoint import (
     UNUSED_EMBEDDING,
     WEIGHTS_NAME,
     find_weights,
-    load_codec,
     original_name,
 )
 from espnet_vibevoice.models.config import read_codec_shape
+from espnet_vibevoice.models.encoder_file import load_codec
 from espnet_vibevoice.models.generation import GenerationSettings, generate
 from espnet_vibevoice.models.realtime import RealtimeModel
 
@@ -67,6 +67,56 @@ def test_load_split_base_equals_whole(base):
     (base / INDEX_NAME).write_text(text, encoding="utf-8")
     loaded = RealtimeModel.from_base(str(base)).state_dict()
     assert all(torch.equal(loaded[name], wanted[name]) for name in wanted)
+
+
+def test_save_without_the_unused_table_is_smaller_and_loads(tiny_model, tmp_path):
+    tiny_model.save(tmp_path / "own", keep_unused=False)
+    assert UNUSED_EMBEDDING not in find_weights(tmp_path / "own")
+    loaded = RealtimeModel.from_base(str(tmp_path / "own")).state_dict()
+    wanted = tiny_model.state_dict()
+    assert loaded.keys() == wanted.keys()
+    assert all(torch.equal(loaded[name], wanted[name]) for name in wanted)
+
+
+def test_save_in_half_precision_keeps_constants_exact(tiny_model, base, tmp_path):
+    half = RealtimeModel.from_base(str(base), torch.bfloat16)
+    half.save(tmp_path / "half")
+    state = load_file(tmp_path / "half" / WEIGHTS_NAME)
+    scale = state.pop("model.speech_scaling_factor")
+    assert torch.equal(scale, tiny_model.speech_scaling_factor)
+    del state["model.speech_bias_factor"]
+    assert {tensor.dtype for tensor in state.values()} == {torch.bfloat16}
+    config = json.loads((tmp_path / "half/config.json").read_text(encoding="utf-8"))
+    assert config["torch_dtype"] == "bfloat16"
+
+
+def test_save_that_fails_leaves_the_old_base(tiny_model, base, monkeypatch):
+    before = (base / WEIGHTS_NAME).read_bytes()
+
+    def fail(*_):
+        raise OSError("no space")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="no space"):
+        tiny_model.to(torch.bfloat16).save(base)
+    assert (base / WEIGHTS_NAME).read_bytes() == before
+    assert sorted(p.name for p in base.iterdir()) == ["config.json", WEIGHTS_NAME]
+
+
+@pytest.mark.parametrize(
+    "text,error", [("{", "JSONDecodeError"), ("{}", "KeyError"), ("[]", "TypeError")]
+)
+def test_load_with_broken_index_raises(base, text, error):
+    (base / INDEX_NAME).write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"index.json: holds no weight_map.*{error}"):
+        RealtimeModel.from_base(str(base))
+
+
+def test_load_split_base_without_a_shard_raises(base):
+    index = {"weight_map": {NORM: "b.safetensors"}}
+    (base / INDEX_NAME).write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(FileNotFoundError, match="b.safetensors: no such file"):
+        RealtimeModel.from_base(str(base))
 
 
 def test_load_faulty_weights_raises_with_all_names(base):

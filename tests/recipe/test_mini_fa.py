@@ -72,6 +72,17 @@ def test_run_latents_equal_encoding_again(finished, monkeypatch):
             np.testing.assert_array_equal(dumped[utt_id], again)
 
 
+@pytest.mark.parametrize("name", ["train", "valid"])
+def test_run_training_is_prompted_by_the_same_speaker(finished, name):
+    utt2spk = read_table(finished.folder / f"dump/raw/{name}/utt2spk")
+    prompts = read_table(finished.experiment / f"utt2prompt.{name}")
+    assert prompts.keys() == utt2spk.keys()
+    for utt_id, prompt in prompts.items():
+        assert utt2spk[prompt] == utt2spk[utt_id]
+        is_alone = list(utt2spk.values()).count(utt2spk[utt_id]) == 1
+        assert (prompt == utt_id) == is_alone
+
+
 def stats_folder():
     return "tts_stats_raw_vibevoice_latents_hugging_face"
 

@@ -25,7 +25,7 @@ import soundfile
 import torch
 import yaml
 
-from espnet_vibevoice.models.checkpoint import load_codec
+from espnet_vibevoice.models.encoder_file import load_codec
 
 pytestmark = [pytest.mark.upstream, pytest.mark.recipe, pytest.mark.slow]
 
@@ -165,6 +165,17 @@ def test_upstream_training_reads_latents(finished):
     config = finished.folder / EXPERIMENT / "config.yaml"
     shapes = yaml.safe_load(config.read_text(encoding="utf-8"))["train_shape_file"]
     assert shapes == [f"{STATS}/train/text_shape", f"{STATS}/train/speech_shape"]
+
+
+@pytest.mark.parametrize("name", ["train", "valid"])
+def test_upstream_training_is_prompted_by_the_same_speaker(finished, name):
+    utt2spk = finished.read_scp(f"dump/raw/{name}/utt2spk")
+    prompts = finished.read_scp(f"{EXPERIMENT}/utt2prompt.{name}")
+    assert prompts.keys() == utt2spk.keys()
+    for utt_id, prompt in prompts.items():
+        assert utt2spk[prompt] == utt2spk[utt_id]
+        is_alone = list(utt2spk.values()).count(utt2spk[utt_id]) == 1
+        assert (prompt == utt_id) == is_alone
 
 
 def test_upstream_decodes_the_whole_test_set(finished):

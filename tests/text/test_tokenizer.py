@@ -34,6 +34,19 @@ def test_encode_empty_text_raises(tmp_path, text):
         tokenizer.encode(text)
 
 
+@pytest.mark.parametrize("text", ["؟!", "...", "\u200c", "🙂"])  # ZWNJ, a smile
+def test_encode_text_without_letters_raises(tmp_path, text):
+    tokenizer = load_tokenizer(make_tokenizer_folder(tmp_path))
+    with pytest.raises(ValueError, match="has neither letters nor digits.*Drop the"):
+        tokenizer.encode(text)
+
+
+@pytest.mark.parametrize("text", ["۱۲۳", "7!", "ا"])
+def test_encode_text_with_a_letter_or_a_digit_is_speakable(tmp_path, text):
+    tokenizer = load_tokenizer(make_tokenizer_folder(tmp_path))
+    assert tokenizer.encode(text) == tokenizer.encode_part(text + "\n")
+
+
 def test_vocabulary_is_in_id_order_and_unique(tmp_path):
     tokenizer = load_tokenizer(make_tokenizer_folder(tmp_path))
     vocabulary = tokenizer.vocabulary()

@@ -34,6 +34,7 @@ def corpus(tiny_base, tmp_path_factory):
         soundfile.write(folder / f"{utt_id}.wav", noise, 24000)
     write_table(folder / "wav.scp", {u: folder / f"{u}.wav" for u in TEXTS})
     write_table(folder / "text", TEXTS)
+    write_table(folder / "utt2spk", {"u1": "s1", "u2": "s1", "u3": "s2"})
     tokens = "\n".join(load_tokenizer(tiny_base).vocabulary())
     (folder / "tokens.txt").write_text(tokens + "\n", encoding="utf-8")
     return folder

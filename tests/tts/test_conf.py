@@ -59,6 +59,14 @@ def test_read_tts_conf_base_of_the_command_line_fills_in(read, yaml):
     assert read(yaml, "--base", "given") == {"base": "given"}
 
 
+def test_read_tts_conf_encoder_of_the_configuration_goes_first(read):
+    given = ["--base", "b", "--acoustic_encoder", "mine"]
+    assert read("tts_conf: {}\n", *given) == {"base": "b", "acoustic_encoder": "mine"}
+    yaml = "tts_conf: {acoustic_encoder: theirs}\n"
+    assert read(yaml, *given)["acoustic_encoder"] == "theirs"
+    assert "acoustic_encoder" not in read("tts_conf: {}\n", "--base", "b")
+
+
 def test_read_tts_conf_without_base_raises(read):
     with pytest.raises(ValueError, match="no base model is named: set tts_conf"):
         read("tts_conf: {text_window: 8}\n")

@@ -1,13 +1,16 @@
 import pytest
 import torch
 
-from espnet_vibevoice.models.checkpoint import load_codec
+from espnet_vibevoice.data.audio import load_audio
+from espnet_vibevoice.data.kaldi import read_table
+from espnet_vibevoice.models.encoder_file import load_codec
 from espnet_vibevoice.tts.latents import VibeVoiceLatents
 
 
 @pytest.fixture
 def extractor(tiny_base):
-    return VibeVoiceLatents(str(tiny_base), fs=24000, hop_length=3200)
+    # a random codec reconstructs nothing
+    return VibeVoiceLatents(str(tiny_base), hop_length=3200, min_encoder_fit=0)
 
 
 @pytest.fixture
@@ -87,3 +90,20 @@ def test_constructor_wrong_rate_or_hop_raises(tiny_base, overrides, message):
 def test_latents_without_base_names_the_way_out():
     with pytest.raises(ValueError, match="use_task"):
         VibeVoiceLatents(fs=24000)
+
+
+@torch.no_grad()
+def test_forward_encoder_of_another_base_is_refused(exact_bases, speech_scp):
+    first, second = map(str, exact_bases)
+    audio = [load_audio(path)[0] for path in read_table(speech_scp).values()]
+    waveforms = torch.nn.utils.rnn.pad_sequence(
+        [torch.from_numpy(wave) for wave in audio], batch_first=True
+    )
+    lengths = torch.tensor([len(wave) for wave in audio])
+    fitting = VibeVoiceLatents(first, acoustic_encoder=first)
+    assert fitting(waveforms, lengths)[1].tolist() == [-(-len(x) // 32) for x in audio]
+    misfit = VibeVoiceLatents(first, acoustic_encoder=second)
+    with pytest.raises(ValueError, match=r"3 files, spectral correlation 0\.\d+.*does"):
+        misfit(waveforms, lengths)
+    lenient = VibeVoiceLatents(first, acoustic_encoder=second, min_encoder_fit=0)
+    assert lenient(waveforms, lengths)[0].shape == (3, 1250, 32)

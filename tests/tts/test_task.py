@@ -14,7 +14,7 @@ from espnet2.train.preprocessor import CommonPreprocessor
 from espnet2.tts.tacotron2 import Tacotron2
 
 from espnet_vibevoice.data.kaldi import read_table
-from espnet_vibevoice.models.checkpoint import load_codec
+from espnet_vibevoice.models.encoder_file import load_codec
 from espnet_vibevoice.text.tokenizer import load_tokenizer
 from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
 from espnet_vibevoice.tts.task import VibeVoiceTTSTask, portable_base
@@ -226,6 +226,25 @@ def test_main_hands_the_base_to_processes_it_starts(
     VibeVoiceTTSTask.main(make_args(tmp_path, "--tts", "tacotron2"))
     assert [args.tts_conf["base"] for args in seen[:2]] == ["owner/name", "other"]
     assert "base" in seen[2].tts_conf  # left as it was given: not our model
+
+
+def test_fill_defaults_takes_the_encoder_of_the_command_line(monkeypatch):
+    monkeypatch.setattr(VibeVoiceTTSTask, "default_base", "b")
+    assert VibeVoiceTTSTask.fill_defaults(None) == {"base": "b"}
+    monkeypatch.setattr(VibeVoiceTTSTask, "default_acoustic_encoder", "e")
+    assert VibeVoiceTTSTask.fill_defaults({}) == {"base": "b", "acoustic_encoder": "e"}
+    named = {"base": "x", "acoustic_encoder": "y"}
+    assert VibeVoiceTTSTask.fill_defaults(named) == named
+
+
+def test_build_model_hands_encoder_and_limit_to_the_extractor(
+    make_args, tmp_path, tiny_base
+):
+    encoder = f"acoustic_encoder={tiny_base}"
+    args = make_args(tmp_path, "--collect_stats", "yes", "--tts_conf", encoder)
+    extractor = VibeVoiceTTSTask.build_model(args).feats_extract
+    assert extractor.acoustic_encoder == str(tiny_base)
+    assert extractor.limits.min_spectral_correlation == 0  # of the mini recipe
 
 
 def test_build_preprocess_fn_uses_the_tokenizer_of_the_base(make_args, tmp_path):
