@@ -3,6 +3,7 @@
 import copy
 import importlib
 import os
+import signal
 
 import pytest
 
@@ -49,6 +50,12 @@ ORIGINAL = {
         "rms_norm_eps": 1e-5,
     },
 }
+
+
+# A shell starts background commands with Ctrl-C ignored, and children inherit that;
+# tests that send it need the usual handler.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def has_gpu() -> bool:

@@ -1,29 +1,11 @@
 """The data commands in the order in which a recipe calls them."""
 
-import runpy
-import sys
-
 import numpy as np
 import pytest
 import soundfile
 
 from espnet_vibevoice.data.dropped import read_dropped
 from espnet_vibevoice.data.kaldi import read_table, write_table
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Run a command of the package; return status, output and errors."""
-
-    def run_one(command, *words):
-        module = f"espnet_vibevoice.bin.{command}"
-        monkeypatch.setattr(sys, "argv", [command, *map(str, words)])
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_module(module, run_name="__main__")
-        return ended.value.code, *capfd.readouterr()
-
-    return run_one
 
 
 @pytest.fixture
