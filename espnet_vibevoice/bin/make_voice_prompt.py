@@ -1,7 +1,9 @@
 """Make a voice prompt from a recording and its transcript, or from an official preset.
 
 The recording may have any rate and number of channels; the transcript is what is said
-in it, normalised as the training texts are. Use voices only with their owners' consent.
+in it, normalised as the training texts are. The file keeps the coded recording and the
+transcript, so that a tuned model reads the voice with its own weights; a converted
+preset has neither. Use voices only with their owners' consent.
 """
 
 import argparse

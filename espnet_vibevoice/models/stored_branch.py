@@ -140,7 +140,10 @@ def run_part(part: PreTrainedModel, **inputs: Tensor) -> StoredBranch:
 
 
 def write_branches(
-    path: Path, branches: Mapping[str, StoredBranch], metadata: dict[str, str]
+    path: Path,
+    branches: Mapping[str, StoredBranch],
+    metadata: dict[str, str],
+    others: Mapping[str, Tensor],
 ) -> None:
     """Write runs as ``.safetensors``, whole or not at all; nothing is rounded.
 
@@ -148,8 +151,9 @@ def write_branches(
         path (Path): File to write; its folder is made.
         branches (Mapping): Name to run.
         metadata (dict[str, str]): What the head of the file is to say.
+        others (Mapping): Name to tensor, what the file is to hold besides.
     """
-    tensors = {}
+    tensors = dict(others)
     for name, branch in branches.items():
         tensors[f"{name}.last_hidden_state"] = branch.last_hidden_state
         for kind, layers in (("key", branch.keys), ("value", branch.values)):
@@ -163,15 +167,15 @@ def write_branches(
     write_bytes_atomic(path, save(own, metadata))
 
 
-def read_branches(path: Path, wanted_format: str) -> dict[str, StoredBranch]:
-    """Read runs from a ``.safetensors`` file.
+def read_tensors(path: Path, wanted_format: str) -> dict[str, Tensor]:
+    """Read the tensors of a ``.safetensors`` file, see `collect_branches`.
 
     Args:
         path (Path): The file.
         wanted_format (str): ``format`` in its metadata.
 
     Raises:
-        ValueError: If it is damaged, of another kind, or a run is not whole.
+        ValueError: If it is damaged or of another kind.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -186,7 +190,7 @@ def read_branches(path: Path, wanted_format: str) -> dict[str, StoredBranch]:
             f"{path}: its format is {metadata.get('format')!r}, wanted "
             f"{wanted_format!r}. Give another file."
         )
-    return collect_branches(path, tensors)
+    return tensors
 
 
 def collect_branches(

@@ -3,10 +3,11 @@
 A prompt holds the outputs of four runs, as in the official presets: ``lm`` has read
 the transcript, ``tts_lm`` the frames and then the transcript, and the two negative
 ones the negative prompt alone. Generation goes on from these caches. Ours are
-``.safetensors`` files with the same content; official ``.pt`` files are read as well.
+``.safetensors`` files with the same content and the prompt's source, from which tuned
+weights make caches of their own; official ``.pt`` files are read as well.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,14 @@ from torch import Tensor
 
 from espnet_vibevoice.errors import summarize_faults
 from espnet_vibevoice.models.branch import Branch
+from espnet_vibevoice.models.prompt_source import PromptSource, take_source
 from espnet_vibevoice.models.sequence import SPEECH_TYPE, TEXT_TYPE
 from espnet_vibevoice.models.stored_branch import (
     BranchSizes,
     StoredBranch,
+    collect_branches,
     make_branch,
-    read_branches,
+    read_tensors,
     run_part,
     write_branches,
 )
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from espnet_vibevoice.models.realtime import RealtimeModel
 
 FORMAT = "vibevoice_voice_prompt"
+BRANCHES = ("lm", "tts_lm", "neg_lm", "neg_tts_lm")
 PROMPT_TEXT_TYPE = SPEECH_TYPE  # of the transcript in the released voices
 
 
@@ -42,6 +46,7 @@ class VoicePrompt:
         tts_lm (StoredBranch): Upper part, length S + N, frames first.
         neg_lm (StoredBranch): Lower part of the negative branch, length 1.
         neg_tts_lm (StoredBranch): Upper part of the negative branch, length 1.
+        source (PromptSource | None): What was read; None in official presets.
 
     Raises:
         ValueError: If shapes, sizes or lengths do not belong together.
@@ -51,6 +56,7 @@ class VoicePrompt:
     tts_lm: StoredBranch
     neg_lm: StoredBranch
     neg_tts_lm: StoredBranch
+    source: PromptSource | None = None
 
     def __post_init__(self) -> None:
         """Check that the four belong together."""
@@ -68,6 +74,11 @@ class VoicePrompt:
                 )
             if negative.length != 1:
                 faults.append(f"neg_{name} has {negative.length} positions, wanted 1")
+        if self.source is not None:
+            read = (self.num_frames, self.num_tokens)
+            given = (len(self.source.latents), len(self.source.text_ids))
+            if read != given:
+                faults.append(f"caches of {read} frames and tokens, source of {given}")
         if faults:
             raise ValueError(
                 f"not a voice prompt: {summarize_faults(faults)}. Fetch the file "
@@ -90,7 +101,7 @@ class VoicePrompt:
         return self.lm.last_hidden_state.dtype
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "VoicePrompt":
-        """Move to a device and a floating-point type."""
+        """Move to a device and a floating-point type; the source stays as it is."""
         moved = {name: getattr(self, name).to(device, dtype) for name in BRANCHES}
         return replace(self, **moved)
 
@@ -103,7 +114,7 @@ class VoicePrompt:
         Raises:
             ValueError: If layers, heads or sizes differ.
         """
-        faults = []
+        faults = [] if self.source is None else self.source.find_faults(model)
         for name, branch, part in (
             ("lm", self.lm, model.language_model),
             ("tts_lm", self.tts_lm, model.tts_language_model),
@@ -120,6 +131,27 @@ class VoicePrompt:
         weight = model.tts_input_types.weight
         return self.to(weight.device, weight.dtype)
 
+    def read_by(self, model: "RealtimeModel") -> "VoicePrompt":
+        """Make the prompt one of a model's own weights, as far as it can be.
+
+        With a source the model reads it again; without one the caches stay those of
+        the weights that made them, see `fit`.
+
+        Args:
+            model (RealtimeModel): The model that is to speak.
+
+        Raises:
+            ValueError: If layers, heads or sizes differ.
+            RuntimeError: If the model does not know its negative prompt.
+        """
+        fitted = self.fit(model)
+        source = self.source
+        if source is None:
+            return fitted
+        return build_voice_prompt(
+            model, source.latents, source.text_ids, source.prompt_text_type
+        )
+
     def to_branches(self) -> tuple[Branch, Branch]:
         """Make fresh branches, positive and negative, that have read the prompt."""
         return (
@@ -134,9 +166,6 @@ class VoicePrompt:
                 hidden=self.neg_tts_lm.last_hidden_state[:, -1].clone(),
             ),
         )
-
-
-BRANCHES = tuple(field.name for field in fields(VoicePrompt))
 
 
 @torch.no_grad()
@@ -156,24 +185,22 @@ def build_voice_prompt(
             released voices, or 1, the type of text to speak.
 
     Returns:
-        VoicePrompt: The prompt, on the model's device, in its type.
+        VoicePrompt: The prompt, on the model's device, in its type; its source holds
+            copies of latents and ids on the CPU.
 
     Raises:
-        ValueError: If there are no frames, no tokens or no such type.
+        RuntimeError: If the model does not know its negative prompt.
+        ValueError: If there are no frames, no tokens or no such type, or latents or
+            ids are of another base.
     """
-    dim = model.config.latent_dim
-    if latents.dim() != 2 or latents.shape[1] != dim or len(latents) == 0:
+    own = latents.detach().to("cpu", torch.float32, copy=True)
+    source = PromptSource(own, text_ids.detach().to("cpu", copy=True), prompt_text_type)
+    faults = source.find_faults(model)
+    if faults:
         raise ValueError(
-            f"latents: got shape {tuple(latents.shape)}, wanted (S, {dim}) with at "
-            "least one frame. Encode the recording with this base's encoder."
+            f"this base cannot read the voice: {summarize_faults(faults)}. Use its own "
+            "encoder and tokenizer."
         )
-    if text_ids.dim() != 1 or len(text_ids) == 0:
-        raise ValueError(
-            f"text_ids: got shape {tuple(text_ids.shape)}, wanted (N,) with at least "
-            "one token. Give the transcript of the recording."
-        )
-    if prompt_text_type not in (SPEECH_TYPE, TEXT_TYPE):
-        raise ValueError(f"prompt_text_type {prompt_text_type}: give 0 or 1.")
     types = model.tts_input_types.weight  # (2, H)
     scaled = model.scale_latents(latents.to(types.device).float())
     speech = model.acoustic_connector(scaled.to(types.dtype))[None] + types[SPEECH_TYPE]
@@ -191,6 +218,7 @@ def build_voice_prompt(
             model.tts_language_model,
             inputs_embeds=neg_lower.last_hidden_state + types[TEXT_TYPE],
         ),
+        source=source,
     )
 
 
@@ -201,7 +229,8 @@ def load_voice_prompt(path: str | Path) -> VoicePrompt:
         path (str | Path): The file.
 
     Returns:
-        VoicePrompt: The prompt, on the CPU, in the type of the file.
+        VoicePrompt: The prompt, on the CPU, in the type of the file; with its source
+            if the file has it.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -213,8 +242,11 @@ def load_voice_prompt(path: str | Path) -> VoicePrompt:
             f"{path}: no such voice prompt. Give a .safetensors file made with "
             "bin/make_voice_prompt, or an official .pt preset."
         )
+    source = None
     if path.suffix == ".safetensors":
-        stored = read_branches(path, FORMAT)
+        tensors = read_tensors(path, FORMAT)
+        source = take_source(path, tensors)
+        stored = collect_branches(path, tensors)
     else:
         parts = read_preset(path)
         stored = {name: make_branch(path, name, *part) for name, part in parts.items()}
@@ -224,7 +256,7 @@ def load_voice_prompt(path: str | Path) -> VoicePrompt:
             "Give a voice prompt of VibeVoice-Realtime."
         )
     try:
-        return VoicePrompt(**stored)
+        return VoicePrompt(**stored, source=source)
     except ValueError as err:
         raise ValueError(f"{path}: {err}") from err
 
@@ -243,7 +275,8 @@ def save_voice_prompt(prompt: VoicePrompt, path: str | Path) -> None:
     """Write a prompt as ``.safetensors``, whole or not at all; nothing is rounded.
 
     Args:
-        prompt (VoicePrompt): The prompt.
+        prompt (VoicePrompt): The prompt. Its source, if any, is written as well: who
+            has the file and the codec can hear the recording.
         path (str | Path): File to write; its folder is made.
 
     Raises:
@@ -262,4 +295,5 @@ def save_voice_prompt(prompt: VoicePrompt, path: str | Path) -> None:
     }
     metadata = {"format": FORMAT} | {key: str(fact) for key, fact in facts.items()}
     branches = {name: getattr(prompt, name) for name in BRANCHES}
-    write_branches(path, branches, metadata)
+    others = {} if prompt.source is None else prompt.source.to_tensors()
+    write_branches(path, branches, metadata, others)

@@ -1,6 +1,5 @@
 """VibeVoice-Realtime as ESPnet sees it: a batch in, a loss or a waveform out."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from espnet_vibevoice.models.generation import (
 from espnet_vibevoice.models.losses import RealtimeLossSettings
 from espnet_vibevoice.models.realtime import PARTS, RealtimeModel
 from espnet_vibevoice.models.sequence import validate_prompt_text_type
-from espnet_vibevoice.models.voice_prompt import VoicePrompt, load_voice_prompt
+from espnet_vibevoice.models.voice_prompt import VoicePrompt
 from espnet_vibevoice.tts.checkpoint import keep_trained_parameters_only
 from espnet_vibevoice.tts.conf import load_base_tokenizer
 from espnet_vibevoice.tts.decoding_options import override_settings
@@ -27,16 +26,9 @@ from espnet_vibevoice.tts.prompts import (
     DEFAULT_PROMPT_DROP_RATE,
     validate_prompt_settings,
 )
+from espnet_vibevoice.tts.trained_parts import DEFAULT_TRAINED_PARTS, freeze_all_but
+from espnet_vibevoice.tts.voices import VoiceReader
 
-logger = logging.getLogger(__name__)
-
-DEFAULT_TRAINED_PARTS = (
-    "tts_language_model",
-    "tts_input_types",
-    "acoustic_connector",
-    "prediction_head",
-    "tts_eos_classifier",
-)
 VALIDATION_SEED = 0
 
 
@@ -77,7 +69,8 @@ class VibeVoiceRealtimeTTS(AbsTTS):
         max_prompt_sec (float): Longest voice prompt in training; longer ones are cut
             and lose their transcript.
         voice_prompt (str | None): File with the voice to decode with, see
-            `models.voice_prompt.load_voice_prompt`; None: no prompt.
+            `models.voice_prompt.load_voice_prompt`, read anew by the trained
+            weights where it holds its recording; None: no prompt.
         cfg_scale (float): Guidance in decoding; 1 is none, more follows the text more.
         num_sampling_steps (int): Solver steps per frame in decoding.
         eos_threshold (float): Probability above which speech ends.
@@ -150,9 +143,11 @@ class VibeVoiceRealtimeTTS(AbsTTS):
             max_frames=max_frames,
         )
         self.voice_prompt = voice_prompt
-        self._prompts: dict[str, VoicePrompt] = {}
-        self._freeze_all_but(trained_parts)
+        freeze_all_but(self.model, trained_parts)
+        self.trained_parts = tuple(trained_parts)
+        self._voices = VoiceReader(self.trained_parts)
         keep_trained_parameters_only(self)
+        self.register_load_state_dict_post_hook(_forget_voices)
 
     @property
     def require_vocoder(self) -> bool:
@@ -162,6 +157,7 @@ class VibeVoiceRealtimeTTS(AbsTTS):
     def train(self, mode: bool = True) -> "VibeVoiceRealtimeTTS":
         """Set the mode of the trained parts; frozen ones stay in evaluation mode."""
         super().train(mode)
+        self._voices.forget()
         for part in set(PARTS) - set(self.trained_parts):
             self.model.get_submodule(part).eval()
         return self
@@ -240,7 +236,7 @@ class VibeVoiceRealtimeTTS(AbsTTS):
         Args:
             text (Tensor): Token ids (T_text,).
             voice_prompt (str | Path | VoicePrompt | None): Voice to speak with, in
-                place of that of ``tts_conf``.
+                place of that of ``tts_conf``; see `tts.voices`.
             seed (int | None): Seed of the noise.
             options: Settings that overrule ``tts_conf`` (``cfg_scale``,
                 ``num_sampling_steps``, ``eos_threshold``, ``max_frames_per_token``,
@@ -257,25 +253,13 @@ class VibeVoiceRealtimeTTS(AbsTTS):
                 the voice prompt is of another base.
         """
         settings = override_settings(self.generation_settings, options)
-        prompt = self._load_voice_prompt(voice_prompt or self.voice_prompt)
+        prompt = self._voices.read(self.model, voice_prompt or self.voice_prompt)
         if seed is None:
             seed = int(torch.randint(2**62, (1,)))
         generator = torch.Generator().manual_seed(seed)
         branches = start_branches(self.model, prompt)
         result = generate(self.model, text, settings, generator, branches=branches)
         return {"wav": result.waveform, "prob": result.eos_probability}
-
-    def _load_voice_prompt(
-        self, voice_prompt: str | Path | VoicePrompt | None
-    ) -> VoicePrompt | None:
-        """Read a voice prompt once, however many texts it speaks."""
-        if voice_prompt is None or isinstance(voice_prompt, VoicePrompt):
-            return voice_prompt
-        path = str(voice_prompt)
-        if path not in self._prompts:
-            self._prompts.clear()
-            self._prompts[path] = load_voice_prompt(path).fit(self.model)
-        return self._prompts[path]
 
     def _check_sizes(self, idim: int, odim: int, base: str) -> None:
         rows = self.model.config.language_model.vocab_size
@@ -290,24 +274,7 @@ class VibeVoiceRealtimeTTS(AbsTTS):
                 f"{self.model.config.latent_dim}: dump them with this base (stage 5)"
             )
 
-    def _freeze_all_but(self, trained_parts: Sequence[str]) -> None:
-        """Freeze what is not trained, and log what each part holds."""
-        known = [part for part in PARTS if part != "acoustic_tokenizer"]
-        wrong = sorted(set(trained_parts) - set(known))
-        if wrong or not trained_parts:
-            raise ValueError(
-                f"tts_conf trained_parts is {list(trained_parts)}: choose at least one "
-                f"of {', '.join(known)}"
-            )
-        self.trained_parts = tuple(trained_parts)
-        for part in PARTS:
-            module = self.model.get_submodule(part)
-            is_trained = part in self.trained_parts
-            module.requires_grad_(is_trained)
-            logger.info(
-                "%s: %s, %d parameters, %s",
-                part,
-                type(module).__name__,
-                sum(p.numel() for p in module.parameters()),
-                "trained" if is_trained else "frozen",
-            )
+
+def _forget_voices(tts: VibeVoiceRealtimeTTS, incompatible_keys: Any) -> None:
+    """Have voices read again once other weights have been loaded."""
+    tts._voices.forget()

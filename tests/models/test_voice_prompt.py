@@ -225,9 +225,10 @@ def test_load_missing_file_raises(tmp_path):
     "latents,text,text_type,message",
     [
         (torch.zeros(0, 4), TEXT, 0, r"latents: got shape \(0, 4\)"),
-        (torch.zeros(3, 5), TEXT, 0, r"latents: got shape \(3, 5\), wanted \(S, 4\)"),
+        (torch.zeros(3, 5), TEXT, 0, "latents have 5 dimensions, this base 4"),
         (torch.zeros(3, 4), TEXT[:0], 0, r"text_ids: got shape \(0,\)"),
-        (torch.zeros(3, 4), TEXT, 2, "prompt_text_type 2: give 0 or 1"),
+        (torch.zeros(3, 4), TEXT + 23, 0, "has ids 25 to 32, this base knows 0 to 31"),
+        (torch.zeros(3, 4), TEXT, 2, "prompt_text_type is 2: choose 0"),
     ],
 )
 def test_build_with_bad_input_raises(tiny_model, latents, text, text_type, message):

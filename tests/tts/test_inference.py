@@ -1,5 +1,6 @@
 """Decoding as ESPnet calls it: options of one call and voice prompts."""
 
+import dataclasses
 import logging
 
 import pytest
@@ -11,7 +12,7 @@ from espnet_vibevoice.models.voice_prompt import (
     load_voice_prompt,
     save_voice_prompt,
 )
-from espnet_vibevoice.tts import realtime
+from espnet_vibevoice.tts import voices
 from espnet_vibevoice.tts.realtime import VibeVoiceRealtimeTTS
 
 TEXT = torch.arange(5)
@@ -75,11 +76,76 @@ def test_inference_reads_a_voice_prompt_once(make_tts, prompt_file, monkeypatch)
         read.append(path)
         return load_voice_prompt(path)
 
-    monkeypatch.setattr(realtime, "load_voice_prompt", load)
+    monkeypatch.setattr(voices, "load_voice_prompt", load)
     tts = make_tts(voice_prompt=str(prompt_file))
     for _ in range(3):
         tts.inference(TEXT)
     assert read == [str(prompt_file)]
+
+
+def tune(tts):
+    """Change the trained weights as training or loading a checkpoint does."""
+    generator = torch.Generator().manual_seed(5)
+    state = {
+        name: weight + 0.1 * torch.randn(weight.shape, generator=generator)
+        for name, weight in tts.state_dict().items()
+    }
+    tts.load_state_dict(state)
+
+
+def test_inference_tuned_weights_read_the_voice_themselves(make_tts, prompt_file):
+    tts = make_tts(voice_prompt=str(prompt_file))
+    stored = load_voice_prompt(prompt_file)
+    before = tts.inference(TEXT, seed=1)["wav"]
+    tune(tts)
+    tuned = tts.inference(TEXT, seed=1)["wav"]
+    source = stored.source
+    own = build_voice_prompt(tts.model, source.latents, source.text_ids)
+    without_source = dataclasses.replace(own, source=None)
+    wanted = tts.inference(TEXT, seed=1, voice_prompt=without_source)["wav"]
+    assert torch.equal(tuned, wanted)
+    given = tts.inference(TEXT, seed=1, voice_prompt=stored)["wav"]
+    assert torch.equal(given, wanted)
+    old_caches = dataclasses.replace(stored, source=None)
+    old = tts.inference(TEXT, seed=1, voice_prompt=old_caches)["wav"]
+    assert not torch.equal(old, wanted) and not torch.equal(before, wanted)
+
+
+def test_inference_between_training_steps_reads_the_voice_anew(make_tts, prompt_file):
+    tts = make_tts(voice_prompt=str(prompt_file))
+    first = tts.inference(TEXT, seed=1)["wav"]
+    tts.train()
+    with torch.no_grad():
+        next(tts.model.acoustic_connector.parameters()).mul_(1.5)
+    again = tts.eval().inference(TEXT, seed=1)["wav"]
+    tts._voices.forget()
+    assert torch.equal(again, tts.inference(TEXT, seed=1)["wav"])
+    assert not torch.equal(first, again)
+
+
+@pytest.mark.parametrize(
+    "parts,has_source,warnings",
+    [
+        (("tts_language_model", "prediction_head"), False, 1),
+        (("prediction_head", "tts_eos_classifier"), False, 0),
+        (("tts_language_model", "prediction_head"), True, 0),
+    ],
+)
+def test_inference_preset_of_released_weights_warns_once_if_readers_are_trained(
+    make_tts, prompt_file, caplog, parts, has_source, warnings
+):
+    prompt = load_voice_prompt(prompt_file)
+    if not has_source:
+        prompt = dataclasses.replace(prompt, source=None)
+        save_voice_prompt(prompt, prompt_file)
+    tts = make_tts(trained_parts=parts)
+    with caplog.at_level(logging.WARNING, logger=voices.__name__):
+        for voice in (prompt, prompt_file, prompt):
+            tts.inference(TEXT, voice_prompt=voice)
+    said = [r.getMessage() for r in caplog.records if r.name == voices.__name__]
+    assert len(said) == warnings
+    wanted = "come from the released weights, while tts_language_model of this model"
+    assert all(wanted in message for message in said)
 
 
 def test_inference_missing_voice_prompt_raises(make_tts):
