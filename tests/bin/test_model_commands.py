@@ -140,6 +140,23 @@ def test_report_token_rate_judges_the_first_set_only(
     assert run("report_token_rate", valid, data_dir, *words)[0] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("base", "owner/other"),
+        ("tokenizer", "owner/tokenizer"),
+        ("acoustic_encoder", "owner/encoder"),
+        ("min_encoder_fit", "0.5"),
+    ],
+)
+def test_find_base_names_change_with_each_setting_of_data(run, name, value):
+    before = run("find_base", "--base", "owner/name@main", "--names")
+    words = ["--train_args", f"--tts_conf {name}={value}", "--names"]
+    after = run("find_base", "--base", "owner/name@main", *words)
+    assert before[0] == after[0] == 0 and before[1] != after[1]
+    assert f"{name}={value}" in after[1].split()
+
+
 def test_find_base_prints_a_local_folder_only(run, tiny_base):
     assert run("find_base", "--base", tiny_base) == (0, f"{tiny_base}\n", "")
     config = tiny_base / "config.json"

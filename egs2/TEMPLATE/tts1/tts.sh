@@ -265,7 +265,8 @@ if ! "${skip_train}"; then
             need "${_src}/.done" 3
             need "${token_list}" 4
             _base=$(${python} -m espnet_vibevoice.bin.find_base "${model_opts[@]}")
-            _stamp=("${_dst}/.done" --option "python=${python}" "base=${_base}"
+            _names=$(${python} -m espnet_vibevoice.bin.find_base "${model_opts[@]}" --names)
+            _stamp=("${_dst}/.done" --option "python=${python}" "model=${_names}"
                 --input "${_src}" ${_base} --output "${_dst}/feats.scp" "${_stats}/speech_shape")
             if stamp check "${_stamp[@]}" >/dev/null; then
                 log "${_dst} is up to date"
