@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from espnet2.tasks.abs_task import IteratorOptions
 from espnet2.tasks.tts import TTSTask, feats_extractor_choices, tts_choices
 from espnet2.train.distributed_utils import DistributedOption
@@ -95,6 +96,10 @@ class VibeVoiceTTSTask(TTSTask):
             for mode in ("train", "valid"):
                 use_dumped_latents(args, mode)
         super().main_worker(args)
+        # ESPnet leaves the group of processes to the end of the interpreter, where a
+        # thread of it that still runs aborts a process that has finished its training.
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
         if args.collect_stats:
             hop_samples = read_codec_shape(args.tts_conf["base"]).hop_samples
             for mode in ("train", "valid"):
