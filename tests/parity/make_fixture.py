@@ -1,27 +1,32 @@
-"""Make a parity folder with the package itself, of sizes drawn from a seed.
+"""Make a parity folder, of sizes drawn from a seed.
 
-Usage: python tests/parity/make_fixture.py FOLDER [--seed N]
+Usage: python tests/parity/make_fixture.py FOLDER [--family FAMILY] [--seed N]
 
-Its outputs come from the package, not from the reference implementation: it proves
-that check.py reads every size from the folder, not that the numbers are right.
+Outputs of the multi-speaker family come from a plain second implementation, see
+`make_multispeaker`. Those of the realtime family come from the package itself: they
+prove that check.py reads every size from the folder, not that the numbers are right.
 """
 
 import argparse
-import json
 import random
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, models
-from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor
 
 # Runs from a checkout, installed or not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from fixture_parts import (
+    RATIOS,
+    draw_text,
+    refuse_existing,
+    write_tokenizer,
+    write_values,
+)
+from make_multispeaker import make_multispeaker_folder
 from parity_folder import ParitySettings
 from parity_generation import build_prompt, replace_eos_bias, run_frames
 from parity_outputs import compute_outputs, lay_out_long
@@ -33,7 +38,6 @@ from espnet_vibevoice.models.realtime import RealtimeModel
 from espnet_vibevoice.models.voice_prompt import save_voice_prompt
 from espnet_vibevoice.text.tokenizer import load_tokenizer
 
-RATIOS = ([8, 5, 5, 4, 2, 2], [5, 4, 2], [4, 2, 2, 3], [6, 4])
 WINDOWS = ((5, 6), (3, 4), (7, 2), (4, 5), (2, 7))
 
 
@@ -47,11 +51,10 @@ def make_folder(path: Path, seed: int) -> None:
     Raises:
         FileExistsError: If the folder exists.
     """
-    if path.exists():
-        raise FileExistsError(f"{path}: exists. Give the name of a new folder.")
+    refuse_existing(path)
     draw = random.Random(seed)
     generator = torch.Generator().manual_seed(seed)
-    write_tokenizer(path / "tokenizer")
+    write_tokenizer(path / "tokenizer", ["<|endoftext|>", NEGATIVE_PROMPT_TOKEN])
     tokenizer = load_tokenizer(path / "tokenizer")
     make_model(draw_config(draw), generator).save(path / "checkpoint")
     model = RealtimeModel.from_base(str(path / "checkpoint"))
@@ -65,8 +68,6 @@ def make_folder(path: Path, seed: int) -> None:
     settings = replace(settings, trailing_text=draw.choice([0, unfed]))
     inputs["gen_eos.eos_bias"] = choose_eos_bias(model, inputs, settings, draw)
     outputs = compute_outputs(model, inputs, settings)
-    io = {key: value.contiguous().clone() for key, value in (inputs | outputs).items()}
-    save_file(io, path / "io.safetensors")
     save_voice_prompt(
         build_prompt(model, inputs, settings), path / "voice_prompt.safetensors"
     )
@@ -77,20 +78,7 @@ def make_folder(path: Path, seed: int) -> None:
         "num_sampling_steps": settings.num_sampling_steps,
         "special_ids": {NEGATIVE_PROMPT_TOKEN: tokenizer.negative_prompt_id},
     }
-    text = json.dumps(meta, indent=1) + "\n"
-    (path / "meta.json").write_text(text, encoding="utf-8")
-
-
-def write_tokenizer(path: Path) -> None:
-    """Write a tokenizer of bytes in Qwen2 form."""
-    path.mkdir(parents=True)
-    alphabet = sorted(ByteLevel.alphabet())
-    vocabulary = {symbol: index for index, symbol in enumerate(alphabet)}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(["<|endoftext|>", NEGATIVE_PROMPT_TOKEN])
-    tokenizer.save(str(path / "tokenizer.json"))
+    write_values(path, inputs | outputs, meta)
 
 
 def draw_config(draw: random.Random) -> dict:
@@ -163,12 +151,6 @@ def make_model(original: dict, generator: torch.Generator) -> RealtimeModel:
     noise = torch.randn(4 * codec.hop_samples, generator=generator) * 0.05
     calibrate_codec(model, [noise], target_rms=0.05)
     return model
-
-
-def draw_text(draw: random.Random) -> str:
-    """Draw a text of a few words."""
-    words = "calm rivers carry small boats past old green hills".split()
-    return " ".join(draw.sample(words, draw.randint(2, 4))) + "."
 
 
 def draw_settings(draw: random.Random, num_text: int) -> ParitySettings:
@@ -265,14 +247,20 @@ def choose_eos_bias(
     return -(logits[frame] + highest[frame - 1]) / 2
 
 
+MAKERS = {"multispeaker": make_multispeaker_folder, "realtime": make_folder}
+
+
 def main() -> None:
     """Parse the options and make the folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder to make")
     parser.add_argument("--seed", type=int, default=1, help="of sizes and values")
+    parser.add_argument(
+        "--family", choices=sorted(MAKERS), default="realtime", help="of the model"
+    )
     options = parser.parse_args()
     with torch.no_grad():
-        make_folder(options.folder, options.seed)
+        MAKERS[options.family](options.folder, options.seed)
 
 
 if __name__ == "__main__":

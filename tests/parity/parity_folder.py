@@ -9,6 +9,7 @@ on one particular fixture but the names of the keys.
 import itertools
 import json
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,15 +124,9 @@ def load_folder(path: Path) -> ParityFolder:
         FileNotFoundError: If the folder or a part of it does not exist.
         ValueError: If a part cannot be read or an input tensor is missing.
     """
-    wanted = ["checkpoint/config.json", "io.safetensors", "meta.json"]
-    absent = [name for name in wanted if not (path / name).is_file()]
-    if absent:
-        raise FileNotFoundError(
-            f"{path}: no {', no '.join(absent)}. Give a folder of the form described "
-            "in tests/parity/README.md."
-        )
-    io = _load_tensors(path / "io.safetensors")
-    meta = _load_meta(path / "meta.json")
+    require_files(path)
+    io = load_tensors(path / "io.safetensors", INPUT_KEYS)
+    meta = load_meta(path / "meta.json")
     model = RealtimeModel.from_base(str(path / "checkpoint"))
     tokenizer = None
     if (path / "tokenizer").is_dir():
@@ -141,6 +136,24 @@ def load_folder(path: Path) -> ParityFolder:
         model.negative_prompt_id = _read_negative_prompt_id(path, meta)
     settings = read_settings(io, meta, model.config.original)
     return ParityFolder(path, io, meta, model, tokenizer, settings)
+
+
+def require_files(path: Path) -> None:
+    """See that a folder has the files of every family.
+
+    Args:
+        path (Path): The folder.
+
+    Raises:
+        FileNotFoundError: If the folder or a part of it does not exist.
+    """
+    wanted = ["checkpoint/config.json", "io.safetensors", "meta.json"]
+    absent = [name for name in wanted if not (path / name).is_file()]
+    if absent:
+        raise FileNotFoundError(
+            f"{path}: no {', no '.join(absent)}. Give a folder of the form described "
+            "in tests/parity/README.md."
+        )
 
 
 def read_settings(
@@ -215,13 +228,21 @@ def _read_steps(io: Tensors, pattern: str) -> tuple[int, ...]:
     return tuple(sorted({int(match[1]) for match in matches if match}))
 
 
-def _load_tensors(path: Path) -> Tensors:
-    """Load ``io.safetensors`` and see that every input is there."""
+def load_tensors(path: Path, input_keys: Set[str]) -> Tensors:
+    """Load ``io.safetensors`` and see that every input is there.
+
+    Args:
+        path (Path): The file.
+        input_keys (Set[str]): Keys of the inputs.
+
+    Raises:
+        ValueError: If it cannot be read or an input is missing.
+    """
     try:
         io = load_file(path)
     except SafetensorError as err:
         raise ValueError(f"{path}: not a safetensors file ({err}).") from err
-    missing = sorted(INPUT_KEYS - io.keys())
+    missing = sorted(input_keys - io.keys())
     if missing:
         raise ValueError(
             f"{path}: {len(missing)} inputs missing: {summarize_faults(missing)}. "
@@ -230,8 +251,15 @@ def _load_tensors(path: Path) -> Tensors:
     return io
 
 
-def _load_meta(path: Path) -> dict[str, Any]:
-    """Load ``meta.json``."""
+def load_meta(path: Path) -> dict[str, Any]:
+    """Load a file of JSON that holds an object.
+
+    Args:
+        path (Path): The file.
+
+    Raises:
+        ValueError: If it cannot be read or holds something else.
+    """
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as err:
