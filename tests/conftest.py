@@ -9,6 +9,18 @@ import pytest
 
 NEGATIVE_PROMPT_ID = 31
 LATENT_DIM = 4
+SEMANTIC_DIM = 6
+NUM_BYTES = 256
+# Special tokens of the multi-speaker family's tokenizer of bytes, and the ids of those
+# that control speech: start, end, diffusion, end of text.
+MULTISPEAKER_SPECIAL = [
+    "<|endoftext|>",
+    "<|image_pad|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+]
+MULTISPEAKER_TOKENS = (258, 259, 260, 256)
 ORIGINAL = {
     "model_type": "vibevoice_streaming",
     "tts_backbone_num_hidden_layers": 2,
@@ -97,22 +109,97 @@ def tiny_model(original):
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory):
     """Write a tiny base with a tokenizer of bytes; tests must not change it."""
+    folder = tmp_path_factory.mktemp("tiny") / "base"
+    folder.mkdir()
+    save_byte_tokenizer(folder, ["<|endoftext|>", "<|image_pad|>"])
+    original = copy.deepcopy(ORIGINAL)
+    original["decoder_config"]["vocab_size"] = 264
+    make_tiny_model(original, NUM_BYTES + 1).save(folder)
+    return folder
+
+
+def save_byte_tokenizer(folder, special: list[str]) -> None:
+    """Write a tokenizer of bytes, whose special tokens follow from id 256 on."""
     from tokenizers import Tokenizer, decoders, models
     from tokenizers.pre_tokenizers import ByteLevel
 
-    folder = tmp_path_factory.mktemp("tiny") / "base"
-    folder.mkdir()
     alphabet = sorted(ByteLevel.alphabet())
     vocabulary = {symbol: index for index, symbol in enumerate(alphabet)}
+    assert len(vocabulary) == NUM_BYTES, len(vocabulary)
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(["<|endoftext|>", "<|image_pad|>"])
+    tokenizer.add_special_tokens(special)
     tokenizer.save(str(folder / "tokenizer.json"))
-    original = copy.deepcopy(ORIGINAL)
-    original["decoder_config"]["vocab_size"] = 264
-    make_tiny_model(original, len(vocabulary) + 1).save(folder)
+
+
+@pytest.fixture
+def multispeaker_original() -> dict:
+    """Give a tiny configuration of the other family; a test may change it."""
+    return make_multispeaker_original()
+
+
+@pytest.fixture
+def build_multispeaker():
+    """Give the function that makes a multi-speaker model of a configuration."""
+    return make_tiny_multispeaker
+
+
+@pytest.fixture
+def tiny_multispeaker(multispeaker_original):
+    """Make a tiny 1.5B-like model with random weights and calibrated encoders."""
+    return make_tiny_multispeaker(multispeaker_original)
+
+
+@pytest.fixture(scope="session")
+def tiny_multispeaker_base(tmp_path_factory):
+    """Write such a model with a tokenizer of bytes; tests must not change it."""
+    folder = tmp_path_factory.mktemp("multispeaker") / "base"
+    folder.mkdir()
+    save_byte_tokenizer(folder, MULTISPEAKER_SPECIAL)
+    make_tiny_multispeaker(make_multispeaker_original()).save(folder)
     return folder
+
+
+def make_multispeaker_original() -> dict:
+    """Make a tiny configuration of the multi-speaker family, its lm_head tied."""
+    original = copy.deepcopy(ORIGINAL)
+    del original["tts_backbone_num_hidden_layers"]
+    original["model_type"] = "vibevoice"
+    original["decoder_config"] |= {
+        "max_position_embeddings": 1024,
+        "num_hidden_layers": 2,
+        "tie_word_embeddings": True,
+        "vocab_size": 264,
+    }
+    original["semantic_tokenizer_config"] = {
+        **original["acoustic_tokenizer_config"],
+        "fix_std": 0,
+        "vae_dim": SEMANTIC_DIM,
+    }
+    return original
+
+
+def make_tiny_multispeaker(original: dict, seed: int = 0):
+    """Make a multi-speaker model whose encoders carry a signal."""
+    import torch
+
+    from espnet_vibevoice.models.calibration import calibrate_codec, set_unit_gain
+    from espnet_vibevoice.models.multispeaker import MultispeakerModel
+    from espnet_vibevoice.models.multispeaker_config import (
+        SpeechTokens,
+        parse_multispeaker_config,
+    )
+
+    tokens = SpeechTokens(*MULTISPEAKER_TOKENS)
+    config = parse_multispeaker_config(original, tokens)
+    model = MultispeakerModel.from_config(config, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    set_unit_gain(model.acoustic_tokenizer, generator)
+    set_unit_gain(model.semantic_tokenizer, generator)
+    noise = torch.randn(12800, generator=generator) * 0.05
+    calibrate_codec(model, [noise], target_rms=0.05)
+    return model
 
 
 def make_tiny_model(original: dict, negative_prompt_id: int):

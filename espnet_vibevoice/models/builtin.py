@@ -10,24 +10,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import Qwen2Model, VibeVoiceAcousticTokenizerEncoderModel
-from transformers import VibeVoiceAcousticTokenizerDecoderModel as Decoder
-from transformers.models.vibevoice.modeling_vibevoice import (
-    VibeVoiceMultiModalProjector,
-)
 
-from espnet_vibevoice.models.config import (
-    parse_backbone_config,
-    parse_config,
-    parse_decoder_config,
-    parse_encoder_config,
-    parse_head_config,
+from espnet_vibevoice.models.config import REALTIME_TYPE, parse_config
+from espnet_vibevoice.models.memory import CODEC_PARTS
+from espnet_vibevoice.models.multispeaker import MultispeakerModel
+from espnet_vibevoice.models.multispeaker_config import (
+    MULTISPEAKER_TYPE,
+    parse_multispeaker_config,
 )
-from espnet_vibevoice.models.diffusion_head import DiffusionHead
 from espnet_vibevoice.models.realtime import RealtimeModel
-
-REALTIME_TYPE = "vibevoice_streaming"
-MULTISPEAKER_TYPE = "vibevoice"
+from espnet_vibevoice.models.speech_model import SpeechModel
 
 
 def load_builtin(name: str) -> dict[str, Any]:
@@ -61,18 +53,15 @@ def load_builtin(name: str) -> dict[str, Any]:
 BUILTIN_NAMES = ("realtime-0.5b", "1.5b", "7b")
 
 
-def build_parts(
-    original: dict[str, Any], has_encoder: bool = True
-) -> dict[str, nn.Module]:
-    """Build the parts of either family on the meta device.
+def build_empty(original: dict[str, Any], has_encoder: bool = True) -> SpeechModel:
+    """Build a model of either family on the meta device.
 
     Args:
         original (dict): Configuration in the original form.
-        has_encoder (bool): Whether a realtime model gets an acoustic encoder.
+        has_encoder (bool): Whether the codec gets an acoustic encoder.
 
     Returns:
-        dict[str, nn.Module]: Parts by the original's names, such as
-            ``acoustic_tokenizer.decoder``; without parameters' values.
+        SpeechModel: The model, without parameters' values.
 
     Raises:
         ValueError: If it describes neither family.
@@ -80,35 +69,38 @@ def build_parts(
     """
     with torch.device("meta"):
         if original.get("model_type") == MULTISPEAKER_TYPE:
-            return _build_multispeaker(original)
-        parts = dict(
-            RealtimeModel(parse_config(original), has_encoder).named_children()
-        )
-    codec = parts.pop("acoustic_tokenizer")
-    del parts["schedule"]
-    halves = {f"acoustic_tokenizer.{n}": half for n, half in codec.named_children()}
-    return parts | halves
+            config = parse_multispeaker_config(original)
+            return MultispeakerModel(config, has_encoder)
+        return RealtimeModel(parse_config(original), has_encoder)
 
 
-def _build_multispeaker(original: dict[str, Any]) -> dict[str, nn.Module]:
-    """Build the parts of the 1.5B and 7B models."""
-    backbone = original["decoder_config"]
-    acoustic = original["acoustic_tokenizer_config"]
-    semantic = original["semantic_tokenizer_config"]
-    hidden_size, vocab_size = backbone["hidden_size"], backbone["vocab_size"]
-    config = parse_backbone_config(backbone, backbone["num_hidden_layers"])
-    parts: dict[str, nn.Module] = {"language_model": Qwen2Model(config)}
-    if not backbone.get("tie_word_embeddings", False):
-        parts["lm_head"] = nn.Linear(hidden_size, vocab_size, bias=False)
-    for name, codec in (("acoustic", acoustic), ("semantic", semantic)):
-        projector = VibeVoiceMultiModalProjector(codec["vae_dim"], hidden_size)
-        encoder = VibeVoiceAcousticTokenizerEncoderModel(parse_encoder_config(codec))
-        parts[f"{name}_connector"] = projector
-        parts[f"{name}_tokenizer.encoder"] = encoder
-    parts["acoustic_tokenizer.decoder"] = Decoder(parse_decoder_config(acoustic))
-    parts["prediction_head"] = DiffusionHead(
-        parse_head_config(original["diffusion_head_config"])
-    )
+def build_parts(
+    original: dict[str, Any], has_encoder: bool = True
+) -> dict[str, nn.Module]:
+    """Build the parts of either family on the meta device.
+
+    Args:
+        original (dict): Configuration in the original form.
+        has_encoder (bool): Whether a realtime model gets an acoustic encoder; models
+            of the other family always have theirs.
+
+    Returns:
+        dict[str, nn.Module]: Parts by the original's names, such as
+            ``acoustic_tokenizer.decoder``; without parameters' values. A tied
+            ``lm_head`` is none, it has no weight of its own.
+
+    Raises:
+        ValueError: If it describes neither family.
+        KeyError: If a needed key is absent.
+    """
+    is_multispeaker = original.get("model_type") == MULTISPEAKER_TYPE
+    model = build_empty(original, has_encoder or is_multispeaker)
+    parts = {}
+    for name, part in model.named_children():
+        if name in CODEC_PARTS:
+            parts |= {f"{name}.{half}": m for half, m in part.named_children()}
+        elif list(part.parameters()):
+            parts[name] = part
     return parts
 
 

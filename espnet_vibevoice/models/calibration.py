@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from espnet_vibevoice.models.realtime import RealtimeModel
+from espnet_vibevoice.models.speech_model import SpeechModel
 
 
 @torch.no_grad()
@@ -34,7 +34,7 @@ def set_unit_gain(codec: nn.Module, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def calibrate_codec(
-    model: RealtimeModel,
+    model: SpeechModel,
     waveforms: list[Tensor],
     *,
     target_rms: float,
@@ -43,7 +43,7 @@ def calibrate_codec(
     """Set loudness and offset of the decoder, and scale and bias of the latents.
 
     Args:
-        model (RealtimeModel): Changed in place; its codec must have an encoder.
+        model (SpeechModel): Changed in place; its codec must have an encoder.
         waveforms (list[Tensor]): Speech at the codec's rate, each (T_wav,).
         target_rms (float): Root mean square that decoded speech is to have.
         max_peak (float): Its largest sample; goes before the root mean square.

@@ -1,114 +1,48 @@
 """Bases on disk: read their weights strictly, write one back.
 
-A base is a folder in the original format: ``config.json`` and one or many
-``.safetensors`` files. Names of weights are translated in one direction only (ours to
-the original's), so reading and writing cannot disagree. Every weight that is missing,
-unexpected or of a wrong shape is collected and reported by name.
+A base is a folder with ``config.json`` and one or many ``.safetensors`` files, in the
+original format or, for the multi-speaker family, in transformers' own. Every weight
+that is missing, unexpected or of a wrong shape is collected and reported by name.
 """
 
 import json
-import os
-import re
-import tempfile
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from espnet_vibevoice.errors import summarize_faults
+from espnet_vibevoice.models.base_writer import INDEX_NAME, WEIGHTS_NAME, write_base
+from espnet_vibevoice.models.native import NATIVE_START, native_name
+from espnet_vibevoice.models.weight_names import (
+    original_name,
+    original_name_in,
+    our_name_in,
+)
 
-WEIGHTS_NAME = "model.safetensors"
-INDEX_NAME = "model.safetensors.index.json"
+__all__ = [
+    "INDEX_NAME",
+    "WEIGHTS_NAME",
+    "choose_names",
+    "collect_state",
+    "find_weights",
+    "has_encoder_weights",
+    "load_weights",
+    "original_name",
+    "original_name_in",
+    "our_name_in",
+    "save_base",
+]
+
 CODEC_PREFIX = "acoustic_tokenizer."
 LOWER_EMBEDDING = "model.language_model.embed_tokens.weight"
 # The upper part is fed hidden states. Its table is in the files but is never read.
 UNUSED_EMBEDDING = "model.tts_language_model.embed_tokens.weight"
-
-# Ours to the original's, tried in order, each on the result of the one before.
-_RENAMES = [
-    (r"^(?!tts_eos_classifier\.|lm_head\.)", "model."),
-    (r"(\.(?:acoustic|semantic)_connector)\.linear_(\d)\.", r"\1.fc\2."),
-    (r"(\.(?:acoustic|semantic)_connector)\.act\.", r"\1.norm."),
-    (r"(\.prediction_head)\.timestep_proj\.fc1\.", r"\1.t_embedder.mlp.0."),
-    (r"(\.prediction_head)\.timestep_proj\.fc2\.", r"\1.t_embedder.mlp.2."),
-    (r"(\.prediction_head\.layers\.\d+)\.linear\.", r"\1.adaLN_modulation.1."),
-    (r"(\.final_layer)\.linear_1\.", r"\1.adaLN_modulation.1."),
-    (r"(\.final_layer)\.linear_2\.", r"\1.linear."),
-    (r"(\.(?:en|de)coder)\.stem\.stage\.", r"\1.stages.0."),
-    (r"(\.encoder)\.stem\.conv\.", r"\1.downsample_layers.0.0.conv."),
-    (r"(\.decoder)\.stem\.conv\.", r"\1.upsample_layers.0.0.conv."),
-    (r"(\.encoder)\.conv_layers\.(\d+)\.conv\.", r"\1.downsample_layers.+\2.0.conv."),
-    (r"(\.decoder)\.conv_layers\.(\d+)\.convtr\.", r"\1.upsample_layers.+\2.0.convtr."),
-    (r"(\.(?:en|de)coder)\.conv_layers\.(\d+)\.stage\.", r"\1.stages.+\2."),
-    (r"\.mixer\.conv\.", ".mixer.conv.conv.conv."),
-    (r"(\.(?:en|de)coder\.head)\.conv\.", r"\1.conv.conv."),
-]
-# The original's back to ours, inside a part other than the codec. Each result is
-# translated forward and compared, so the two lists cannot disagree.
-_RENAMES_BACK = [
-    (r"^fc(\d)\.", r"linear_\1."),
-    (r"^norm\.", "act."),
-    (r"^t_embedder\.mlp\.0\.", "timestep_proj.fc1."),
-    (r"^t_embedder\.mlp\.2\.", "timestep_proj.fc2."),
-    (r"^(layers\.\d+)\.adaLN_modulation\.1\.", r"\1.linear."),
-    (r"^final_layer\.linear\.", "final_layer.linear_2."),
-    (r"^final_layer\.adaLN_modulation\.1\.", "final_layer.linear_1."),
-]
-
-
-def original_name(name: str) -> str:
-    """Name of a weight in the original files.
-
-    Args:
-        name (str): Name in ``RealtimeModel.state_dict()``.
-
-    Example:
-        >>> original_name("acoustic_connector.linear_1.bias")
-        'model.acoustic_connector.fc1.bias'
-    """
-    for pattern, replacement in _RENAMES:
-        name = re.sub(pattern, replacement, name)
-    # "+i": our layer i is the original's i + 1, because its stem is layer 0.
-    return re.sub(r"\+(\d+)", lambda match: str(int(match[1]) + 1), name)
-
-
-def original_name_in(part: str, name: str) -> str:
-    """Name of a weight inside its part, as the original has it.
-
-    Args:
-        part (str): Part, such as ``prediction_head``.
-        name (str): Our name inside the part.
-
-    Example:
-        >>> original_name_in("prediction_head", "layers.0.linear.weight")
-        'layers.0.adaLN_modulation.1.weight'
-    """
-    start = original_name(f"{part}.x").removesuffix("x")
-    return original_name(f"{part}.{name}").removeprefix(start)
-
-
-def our_name_in(part: str, name: str) -> str:
-    """Our name of a weight inside its part: undoes `original_name_in`.
-
-    Args:
-        part (str): Part other than the codec.
-        name (str): The original's name inside the part.
-
-    Raises:
-        ValueError: If no weight of ours has that name in the original.
-    """
-    ours = name
-    if part.endswith("_connector") or part == "prediction_head":
-        for pattern, replacement in _RENAMES_BACK:
-            ours = re.sub(pattern, replacement, ours)
-    if original_name_in(part, ours) != name:
-        raise ValueError(
-            f"{part}: {name} is no name of a weight in the original format. Write "
-            "the names as the original checkpoint has them."
-        )
-    return ours
+TIED_WEIGHT = "lm_head.weight"
+_UPPER_PART = "model.tts_language_model."
 
 
 def find_weights(folder: Path) -> dict[str, Path]:
@@ -157,14 +91,30 @@ def _read_index(path: Path) -> dict[str, str]:
         ) from err
 
 
-def has_encoder_weights(folder: Path) -> bool:
-    """Whether a base brings an acoustic encoder (the released one does not).
+def has_encoder_weights(folder: Path, part: str = "acoustic_tokenizer") -> bool:
+    """Whether a base brings an encoder (the released realtime one does not).
 
     Args:
         folder (Path): Base folder.
+        part (str): acoustic_tokenizer | semantic_tokenizer.
     """
-    prefix = f"model.{CODEC_PREFIX}encoder."
-    return any(name.startswith(prefix) for name in find_weights(folder))
+    found = find_weights(folder)
+    prefix = choose_names(found)(f"{part}.encoder.")
+    return any(name.startswith(prefix) for name in found)
+
+
+def choose_names(found: Collection[str]) -> Callable[[str], str]:
+    """Choose how weights are named in the files of a base.
+
+    Args:
+        found (Collection[str]): Names in its files.
+
+    Returns:
+        Callable[[str], str]: Our name to the name in the files: that of the original
+            format, or transformers' own.
+    """
+    is_native = any(name.startswith(NATIVE_START) for name in found)
+    return native_name if is_native else original_name
 
 
 def load_weights(
@@ -174,7 +124,7 @@ def load_weights(
 
     Args:
         model (nn.Module): Model or part to fill; it may be on the meta device.
-        folder (Path): Base folder.
+        folder (Path): Base folder, in the original format or transformers' own.
         dtype (torch.dtype): Type of the loaded weights; buffers stay float32.
         prefix (str): Name of the part with a dot; empty for the whole model.
 
@@ -182,12 +132,13 @@ def load_weights(
         ValueError: If weights are missing, unexpected or of a wrong shape.
     """
     expected = model.state_dict()
-    wanted = {original_name(prefix + name): name for name in expected}
-    start = original_name(prefix) if prefix else ""
-    found = {k: v for k, v in find_weights(folder).items() if k.startswith(start)}
-    unexpected = set(found) - set(wanted) - {UNUSED_EMBEDDING}
+    found = find_weights(folder)
+    name_in_file = choose_names(found)
+    wanted = {name_in_file(prefix + name): name for name in expected}
+    start = name_in_file(prefix) if prefix else ""
+    found = {k: v for k, v in found.items() if k.startswith(start)}
     faults = [f"missing {name}" for name in sorted(set(wanted) - set(found))]
-    faults += [f"unexpected {name}" for name in sorted(unexpected)]
+    faults += _list_unexpected(found, wanted, bool(prefix))
     buffers = {name for name, _ in model.named_buffers()}
     state = {}
     for path in sorted(set(found.values())):
@@ -210,43 +161,74 @@ def load_weights(
     model.load_state_dict(state, assign=True)
 
 
+def _list_unexpected(
+    found: dict[str, Path], wanted: Collection[str], is_part: bool
+) -> list[str]:
+    """List what the model has no place for.
+
+    A tied ``lm_head`` may be in the files although nobody asks for it, if it equals
+    what it is tied to. Names are the same in both formats.
+    """
+    unexpected = sorted(set(found) - set(wanted) - {UNUSED_EMBEDDING})
+    faults = []
+    for name in unexpected:
+        if name != TIED_WEIGHT or is_part or LOWER_EMBEDDING not in found:
+            faults.append(f"unexpected {name}")
+        elif not _read(found, name).equal(_read(found, LOWER_EMBEDDING)):
+            faults.append(f"{name} is not {LOWER_EMBEDDING}, which config.json wants")
+    return faults
+
+
+def _read(found: dict[str, Path], name: str) -> Tensor:
+    """Read one weight."""
+    with safe_open(found[name], "pt") as weights:
+        return weights.get_tensor(name)
+
+
 def save_base(
-    model: nn.Module, original: dict, folder: Path, keep_unused: bool = True
+    model: nn.Module,
+    original: dict[str, Any],
+    folder: Path,
+    keep_unused: bool = True,
+    max_shard_bytes: int | None = None,
 ) -> None:
     """Write a model as a base in the original format.
 
-    The upper part's unused embedding table is written as a copy of the lower part's,
-    because readers of the original format ask for it. Without it the base has our own
-    form: the same files and names, smaller by that table.
+    The embedding table of a realtime model's upper part, which nothing reads, is
+    written as a copy of the lower part's, because readers of the original format ask
+    for it. Without it the base has our own form: smaller by that table.
 
     Args:
-        model (nn.Module): A `RealtimeModel`.
+        model (nn.Module): A model of either family.
         original (dict): Its configuration in the original form.
         folder (Path): Folder to write into; made if absent.
         keep_unused (bool): Whether to write that table.
+        max_shard_bytes (int | None): Largest size of a file, but for a single larger
+            weight; None for one file.
 
     Raises:
-        FileExistsError: If the folder holds a base in several files.
+        FileExistsError: If the folder holds a base in another number of files.
     """
-    if (folder / INDEX_NAME).exists():
-        raise FileExistsError(
-            f"{folder}: holds a base in several files. Give another folder."
-        )
-    state = {
-        original_name(name): tensor.detach().cpu().contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    if keep_unused:
+    state = collect_state(model, original_name)
+    if keep_unused and any(name.startswith(_UPPER_PART) for name in state):
         state[UNUSED_EMBEDDING] = state[LOWER_EMBEDDING].clone()
     dtype = str(state[LOWER_EMBEDDING].dtype).removeprefix("torch.")
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**original, "torch_dtype": dtype}, indent=2, sort_keys=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-") as temporary:
-        weights_path = Path(temporary) / WEIGHTS_NAME
-        config_path = Path(temporary) / "config.json"
-        save_file(state, weights_path, metadata={"format": "pt"})
-        config_path.write_text(text + "\n", encoding="utf-8")
-        # safetensors makes files that nobody else may read.
-        weights_path.chmod(config_path.stat().st_mode)
-        os.replace(weights_path, folder / WEIGHTS_NAME)
-        os.replace(config_path, folder / "config.json")
+    write_base(state, {**original, "torch_dtype": dtype}, folder, max_shard_bytes)
+
+
+def collect_state(
+    model: nn.Module, name_in_file: Callable[[str], str]
+) -> dict[str, Tensor]:
+    """List the weights to write.
+
+    Args:
+        model (nn.Module): The model.
+        name_in_file (Callable[[str], str]): Our name to the name in the files.
+
+    Returns:
+        dict[str, Tensor]: Name in the files to tensor on the CPU.
+    """
+    return {
+        name_in_file(name): tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }

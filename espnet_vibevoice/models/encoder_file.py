@@ -29,11 +29,8 @@ from espnet_vibevoice.models.checkpoint import (
     load_weights,
     original_name,
 )
-from espnet_vibevoice.models.config import (
-    RealtimeConfig,
-    load_config,
-    parse_encoder_config,
-)
+from espnet_vibevoice.models.config import load_config
+from espnet_vibevoice.models.config_parts import SpeechConfig, parse_encoder_config
 
 METADATA_KEY = "acoustic_encoder_config"
 ENCODER_PREFIX = original_name(f"{CODEC_PREFIX}encoder.")
@@ -92,7 +89,7 @@ def load_codec(
 
 def load_encoder(
     acoustic_encoder: str,
-    base_config: RealtimeConfig,
+    base_config: SpeechConfig,
     dtype: torch.dtype = torch.float32,
     base: str = "the base",
 ) -> Encoder:
@@ -102,7 +99,7 @@ def load_encoder(
         acoustic_encoder (str): Checkpoint of either family (folder or hub id), or a
             ``.safetensors`` file with an encoder. Sizes are taken from the file's
             metadata, the ``config.json`` beside it, or else the base.
-        base_config (RealtimeConfig): Sizes of the base.
+        base_config (SpeechConfig): Sizes of the base.
         dtype (torch.dtype): Type of the weights in memory.
         base (str): Name of the base, for messages.
 
@@ -229,7 +226,7 @@ def _read_sizes(
 
 
 def _check_sizes(
-    acoustic_encoder: str, config: EncoderConfig, base: str, wanted: RealtimeConfig
+    acoustic_encoder: str, config: EncoderConfig, base: str, wanted: SpeechConfig
 ) -> None:
     """Raise ValueError unless latent size and hop are those of the base."""
     got = (config.hidden_size, config.hop_length)

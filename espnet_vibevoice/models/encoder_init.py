@@ -7,7 +7,7 @@ from torch import Tensor
 from espnet_vibevoice.models.acoustic import AcousticCodec
 from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.calibration import set_unit_gain
-from espnet_vibevoice.models.checkpoint import find_weights
+from espnet_vibevoice.models.checkpoint import choose_names, find_weights
 from espnet_vibevoice.models.config import load_config
 from espnet_vibevoice.models.encoder_file import Encoder, load_codec
 
@@ -30,7 +30,8 @@ def read_latent_scale(base: str) -> tuple[float, float]:
     folder = resolve_base(base)
     found = find_weights(folder)
     values = []
-    for name in ("model.speech_scaling_factor", "model.speech_bias_factor"):
+    for ours in ("speech_scaling_factor", "speech_bias_factor"):
+        name = choose_names(found)(ours)
         if name not in found:
             raise ValueError(f"{folder}: has no {name}. Fetch the base again.")
         with safe_open(found[name], "pt") as weights:

@@ -21,9 +21,12 @@ from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.builtin import BUILTIN_NAMES, build_parts, load_builtin
 from espnet_vibevoice.models.checkpoint import (
     UNUSED_EMBEDDING,
+    choose_names,
     find_weights,
     our_name_in,
 )
+from espnet_vibevoice.models.config import read_config_file
+from espnet_vibevoice.models.native import native_name, our_native_name
 
 _CLASSES = {
     "language_model": "Qwen2Model",
@@ -165,7 +168,7 @@ def inspect_model(model: str, **plan_keys: Any) -> ModelReport:
         weights = list(_list_modules(parts, original["torch_dtype"]))
         return _report(model, original, plan, weights, {})
     folder = resolve_base(model)
-    original = _read_config(folder)
+    original = read_config_file(folder)
     plan = build_plan(str(original.get("model_type")), **plan_keys)
     weights, constants = _read_heads(folder)
     return _report(model, original, plan, weights, constants)
@@ -231,17 +234,21 @@ def _list_modules(parts: dict[str, nn.Module], dtype: str) -> Iterable[Weight]:
 def _read_heads(folder: Path) -> tuple[list[Weight], dict[str, float]]:
     """List the weights of a folder, and read the two latent constants."""
     weights, constants = [], {}
-    for path in sorted(set(find_weights(folder).values())):
+    found = find_weights(folder)
+    is_native = choose_names(found) is native_name
+    for path in sorted(set(found.values())):
         with safe_open(path, "pt") as file:
             for full_name in file.keys():
                 name = full_name.removeprefix(_ORIGINAL_PREFIX)
+                name = (our_native_name(full_name) if is_native else None) or name
                 if name in (_SCALE, _BIAS):
                     constants[name] = float(file.get_tensor(full_name))
                     continue
                 head = file.get_slice(full_name)
                 dtype = _DTYPES.get(head.get_dtype(), head.get_dtype())
                 part, inner = _split_name(name)
-                if part in LINEAR_LAYERS:  # what LoRA may name is named as ours
+                # what LoRA may name is named as ours
+                if part in LINEAR_LAYERS and not is_native:
                     inner = our_name_in(part, inner)
                 weights.append(Weight(part, inner, tuple(head.get_shape()), dtype))
     return weights, constants
@@ -280,20 +287,3 @@ def _align(row: tuple[str, ...], widths: list[int]) -> str:
         for column, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
     return "  ".join(cells).rstrip()
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    """Read the ``config.json`` of either family."""
-    path = folder / "config.json"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such file. Give the folder of a VibeVoice model, or one of "
-            f"the names {', '.join(BUILTIN_NAMES)}."
-        )
-    try:
-        original = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as err:
-        raise ValueError(f"{path}: not valid JSON ({err}). Fetch it again.") from err
-    if not isinstance(original, dict):
-        raise ValueError(f"{path}: holds no mapping. Fetch it again.")
-    return original

@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers.models.vibevoice_acoustic_tokenizer import (
-    modeling_vibevoice_acoustic_tokenizer as native,
-)
 
 from espnet_vibevoice.models.acoustic import AcousticCodec
 from espnet_vibevoice.models.branch import Branch, start_branches
-from espnet_vibevoice.models.conversion import leave_autocast
+from espnet_vibevoice.models.codec_stream import DecoderStream
 from espnet_vibevoice.models.frame_loop import Utterance, run_frame_loop
 from espnet_vibevoice.models.generation import make_utterance, warn_if_cut
 from espnet_vibevoice.models.generation_settings import GenerationSettings
@@ -56,10 +53,8 @@ class StreamingDecoder:
     """
 
     def __init__(self, codec: AcousticCodec):
-        self._decoder = codec.decoder
-        self._past = native.VibeVoiceAcousticTokenizerConv1dPaddingCache()
+        self._stream = DecoderStream(codec.decoder)
 
-    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Decode the next frames.
 
@@ -69,11 +64,7 @@ class StreamingDecoder:
         Returns:
             Tensor: Their samples (T_lat * hop_samples,), float32.
         """
-        weight = self._decoder.head.conv.weight
-        with leave_autocast(weight):
-            hidden = latents.to(weight).T[None]  # (1, D, T_lat)
-            output = self._decoder(hidden, padding_cache=self._past, use_cache=True)
-        return output.audio[0, 0].float()
+        return self._stream.decode(latents[None])[0]
 
 
 def stream(

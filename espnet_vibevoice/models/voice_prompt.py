@@ -17,6 +17,7 @@ from torch import Tensor
 from espnet_vibevoice.errors import summarize_faults
 from espnet_vibevoice.models.branch import Branch
 from espnet_vibevoice.models.prompt_source import PromptSource, take_source
+from espnet_vibevoice.models.reading import Reading
 from espnet_vibevoice.models.sequence import SPEECH_TYPE, TEXT_TYPE
 from espnet_vibevoice.models.stored_branch import (
     BranchSizes,
@@ -155,17 +156,15 @@ class VoicePrompt:
     def to_branches(self) -> tuple[Branch, Branch]:
         """Make fresh branches, positive and negative, that have read the prompt."""
         return (
-            Branch(
-                text_cache=self.lm.to_cache(),
-                cache=self.tts_lm.to_cache(),
-                hidden=self.tts_lm.last_hidden_state[:, -1].clone(),
-            ),
-            Branch(
-                text_cache=self.neg_lm.to_cache(),
-                cache=self.neg_tts_lm.to_cache(),
-                hidden=self.neg_tts_lm.last_hidden_state[:, -1].clone(),
-            ),
+            _make_branch(self.lm, self.tts_lm),
+            _make_branch(self.neg_lm, self.neg_tts_lm),
         )
+
+
+def _make_branch(lower: StoredBranch, upper: StoredBranch) -> Branch:
+    """Make a branch that goes on from stored runs of its two parts."""
+    last = upper.last_hidden_state[:, -1].clone()
+    return Branch(Reading(lower.to_cache()), Reading(upper.to_cache(), hidden=last))
 
 
 @torch.no_grad()

@@ -50,3 +50,41 @@ def save_preset():
         return path
 
     return save
+
+
+@pytest.fixture(params=[True, False], ids=["tied", "untied"])
+def any_multispeaker(request, multispeaker_original, build_multispeaker):
+    """Make the tiny multi-speaker model, its lm_head tied or not."""
+    multispeaker_original["decoder_config"]["tie_word_embeddings"] = request.param
+    return build_multispeaker(multispeaker_original)
+
+
+@pytest.fixture
+def script_batch():
+    """Two rows of a tiny script: 4 frames, voices of 3 and 2; 2 frames, a voice of 1.
+
+    Padding holds what must not be read: a token that marks a frame, and NaN.
+    """
+    from espnet_vibevoice.models.multispeaker_sequence import MultispeakerBatch
+
+    start, end, frame = 258, 259, 260
+    voices = [[7, start, frame, frame, frame, end, 8, start, frame, frame, end]]
+    voices += [[9, start, frame, end]]
+    prompts = [torch.tensor([*said, 20, 21, start]) for said in voices]
+    generator = torch.Generator().manual_seed(1)
+
+    def fill(lengths, dim):
+        rows = torch.full((len(lengths), max(lengths), dim), torch.nan)
+        for row, length in zip(rows, lengths, strict=True):
+            row[:length] = torch.randn(length, dim, generator=generator)
+        return rows
+
+    return MultispeakerBatch(
+        prompt=torch.nn.utils.rnn.pad_sequence(prompts, True, padding_value=frame),
+        prompt_lengths=torch.tensor([len(prompt) for prompt in prompts]),
+        latents=fill([4, 2], LATENT_DIM),
+        semantic=fill([4, 2], 6),
+        latents_lengths=torch.tensor([4, 2]),
+        voice_latents=fill([5, 1], LATENT_DIM),
+        voice_lengths=torch.tensor([5, 1]),
+    )

@@ -120,6 +120,6 @@ def test_start_branches_unknown_negative_prompt_raises(tiny_model):
 def test_merge_branches_of_equal_length_needs_no_mask(tiny_model):
     pairs = [start_branches(tiny_model) for _ in range(2)]
     merged = merge_branches([negative for _, negative in pairs])
-    assert merged.mask is None and merged.text_mask is None
+    assert merged.upper.mask is None and merged.lower.mask is None
     assert merged.hidden.shape == (2, 16)
     assert merged.count_positions() == [1, 1]

@@ -291,7 +291,7 @@ def test_generate_wrong_ids_raise(tiny_model, ids, message):
     ("overrides", "message"),
     [
         ({"max_frames_per_token": 0.0}, "max_frames_per_token 0.0: wanted"),
-        ({"eos_threshold": 1.5}, "eos_threshold 1.5, .*wanted a probability"),
+        ({"eos_threshold": 1.5}, "eos_threshold 1.5: wanted a probability"),
         ({"cfg_scale": float("inf")}, "cfg_scale inf: wanted"),
         ({"text_window": 0}, "text_window 0, .*at least 1"),
     ],

@@ -111,7 +111,7 @@ def test_multispeaker_folder_is_read_part_by_part(original, tmp_path, is_split):
 
 
 def test_folder_without_config_raises(tmp_path):
-    with pytest.raises(FileNotFoundError, match="config.json: no such file.*1.5b"):
+    with pytest.raises(FileNotFoundError, match="config.json: no such file"):
         inspect_model(str(tmp_path), strategy="lora")
     (tmp_path / "config.json").write_text("[]", encoding="utf-8")
     with pytest.raises(ValueError, match="holds no mapping"):

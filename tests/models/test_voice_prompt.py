@@ -66,10 +66,10 @@ def test_built_prompt_caches_are_those_of_step_by_step_reading(tiny_model):
             branch.feed_frame(tiny_model, vector[None, None])
         for index in range(3):
             branch.feed_text(tiny_model, TEXT[None, index : index + 1])
-    for layer, cached in enumerate(branch.cache.layers):
+    for layer, cached in enumerate(branch.upper.cache.layers):
         assert torch.allclose(cached.keys, prompt.tts_lm.keys[layer], atol=1e-5)
         assert torch.allclose(cached.values, prompt.tts_lm.values[layer], atol=1e-5)
-    for layer, cached in enumerate(branch.text_cache.layers):
+    for layer, cached in enumerate(branch.lower.cache.layers):
         assert torch.allclose(cached.keys, prompt.lm.keys[layer], atol=1e-5)
     assert torch.allclose(
         branch.hidden, prompt.tts_lm.last_hidden_state[:, -1], atol=1e-5
