@@ -13,10 +13,14 @@ import espnet2.tasks.abs_task as espnet_abs_task
 import espnet2.tasks.tts as espnet_tts
 
 from espnet_vibevoice.tts.latents import VibeVoiceLatents
+from espnet_vibevoice.tts.multispeaker import VibeVoiceMultispeakerTTS
 from espnet_vibevoice.tts.realtime import VibeVoiceRealtimeTTS
 from espnet_vibevoice.tts.scheduler import WarmupCosineLR
 
-TTS_CLASSES = {"vibevoice_realtime": VibeVoiceRealtimeTTS}
+TTS_CLASSES = {
+    "vibevoice_realtime": VibeVoiceRealtimeTTS,
+    "vibevoice": VibeVoiceMultispeakerTTS,
+}
 FEATS_EXTRACT_CLASSES = {"vibevoice_latents": VibeVoiceLatents}
 SCHEDULER_CLASSES = {"warmupcosinelr": WarmupCosineLR}
 

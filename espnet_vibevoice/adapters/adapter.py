@@ -71,7 +71,7 @@ def extract_adapter(
     """Take the trained weights out of a model.
 
     Args:
-        model (nn.Module): A `RealtimeModel` after `adapters.lora.apply_plan`.
+        model (nn.Module): A `SpeechModel` after `adapters.lora.apply_plan`.
         plan (TrainingPlan): The plan that was applied.
         base (str): Base that the model was built from.
         fingerprint (str | None): Fingerprint of that base.

@@ -18,7 +18,7 @@ from espnet_vibevoice.errors import summarize_faults
 
 if TYPE_CHECKING:
     from espnet_vibevoice.adapters.adapter import Adapter, LoraFactors
-    from espnet_vibevoice.models.realtime import RealtimeModel
+    from espnet_vibevoice.models.speech_model import SpeechModel
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class ModelChange:
         """Largest rank of a layer; 0 without LoRA."""
         return max((change.rank for change in self.layers.values()), default=0)
 
-    def measure_norms(self, model: "RealtimeModel") -> Iterator[tuple[str, int, float]]:
+    def measure_norms(self, model: "SpeechModel") -> Iterator[tuple[str, int, float]]:
         """Measure each change.
 
         Args:
-            model (RealtimeModel): The base.
+            model (SpeechModel): The base.
 
         Yields:
             tuple: Full path or name, number of tensors, norm of the change.
@@ -100,11 +100,11 @@ def read_weight(layer: nn.Linear) -> Tensor:
 
 
 @torch.no_grad()
-def resolve_change(model: "RealtimeModel", adapter: "Adapter") -> ModelChange:
+def resolve_change(model: "SpeechModel", adapter: "Adapter") -> ModelChange:
     """Find an adapter's layers in a model and work out what they change.
 
     Args:
-        model (RealtimeModel): The base, without LoRA layers.
+        model (SpeechModel): The base, without LoRA layers.
         adapter (Adapter): The adapter.
 
     Returns:
@@ -115,7 +115,7 @@ def resolve_change(model: "RealtimeModel", adapter: "Adapter") -> ModelChange:
             is not finite, or the plan names layers that the adapter lacks.
     """
     check_adapter(model, adapter)
-    device = model.tts_input_types.weight.device
+    device = model.language_model.embed_tokens.weight.device
     layers, weights = {}, {}
     for part, paths in adapter.lora.items():
         scaling = adapter.plan.lora[part].scaling
@@ -142,11 +142,11 @@ def _resolve_layer(
     return LayerChange(down, ratio[:, None] * up, ratio - 1)
 
 
-def check_adapter(model: "RealtimeModel", adapter: "Adapter") -> None:
+def check_adapter(model: "SpeechModel", adapter: "Adapter") -> None:
     """Refuse an adapter that does not fit a model, with all faults at once.
 
     Args:
-        model (RealtimeModel): The base, without LoRA layers.
+        model (SpeechModel): The base, without LoRA layers.
         adapter (Adapter): The adapter.
 
     Raises:
@@ -217,7 +217,7 @@ def _find_weight_faults(name: str, tensor: Tensor, base: Tensor | None) -> list[
     return []
 
 
-def _find_missing(model: "RealtimeModel", adapter: "Adapter") -> list[str]:
+def _find_missing(model: "SpeechModel", adapter: "Adapter") -> list[str]:
     """List what the plan trains and the adapter lacks."""
     plan, missing = adapter.plan, []
     for part in plan.full:

@@ -11,19 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from espnet_vibevoice.adapters.change import read_weight, resolve_change
-from espnet_vibevoice.models.sequence import build_layout, gather_positions
+from espnet_vibevoice.adapters.probe import run_probe
 
 if TYPE_CHECKING:
     from espnet_vibevoice.adapters.adapter import Adapter
     from espnet_vibevoice.adapters.change import ModelChange
-    from espnet_vibevoice.models.realtime import RealtimeModel
-
-PROBE_TOKENS = 12
-PROBE_FRAMES = 8
-_TOKEN_STEP = 7919  # prime: the tokens are spread over any vocabulary
+    from espnet_vibevoice.models.speech_model import SpeechModel
 
 
 @dataclass(frozen=True)
@@ -57,9 +52,9 @@ class ProbeEffect:
     """Relative differences of a model's outputs for a fixed small input.
 
     Args:
-        hidden (float): Of the upper part's hidden states.
+        hidden (float): Of the hidden states before and at frames.
         head (float): Of the velocities that the diffusion head predicts.
-        end_of_speech (float): Of the end-of-speech logits.
+        end_of_speech (float): Of the scores that decide about the end of speech.
     """
 
     hidden: float
@@ -134,17 +129,17 @@ class LoadReport:
 
 def report_load(
     name: str,
-    base_model: "RealtimeModel",
+    base_model: "SpeechModel",
     adapter: "Adapter",
-    adapted_model: "RealtimeModel",
+    adapted_model: "SpeechModel",
 ) -> LoadReport:
     """Measure what an adapter has changed, and refuse one that changes nothing.
 
     Args:
         name (str): Name of the adapter in messages.
-        base_model (RealtimeModel): The base, in evaluation mode.
+        base_model (SpeechModel): The base, in evaluation mode.
         adapter (Adapter): The adapter.
-        adapted_model (RealtimeModel): The base with the adapter in any form: view,
+        adapted_model (SpeechModel): The base with the adapter in any form: view,
             merged, or with peft's layers; in evaluation mode.
 
     Returns:
@@ -164,12 +159,12 @@ def report_load(
 
 @torch.no_grad()
 def measure_parts(
-    model: "RealtimeModel", change: "ModelChange"
+    model: "SpeechModel", change: "ModelChange"
 ) -> tuple[PartChange, ...]:
     """Measure the change of each part.
 
     Args:
-        model (RealtimeModel): The base.
+        model (SpeechModel): The base.
         change (ModelChange): What the adapter changes.
 
     Returns:
@@ -195,14 +190,12 @@ def measure_parts(
     )
 
 
-def measure_effect(
-    base_model: "RealtimeModel", adapted_model: "RealtimeModel"
-) -> float:
+def measure_effect(base_model: "SpeechModel", adapted_model: "SpeechModel") -> float:
     """Measure how much the outputs of two models differ, see `probe_effect`.
 
     Args:
-        base_model (RealtimeModel): The base.
-        adapted_model (RealtimeModel): The base with an adapter.
+        base_model (SpeechModel): The base.
+        adapted_model (SpeechModel): The base with an adapter.
 
     Returns:
         float: Largest relative difference of the probe's outputs; 0: none at all.
@@ -214,13 +207,13 @@ def measure_effect(
 
 
 def probe_effect(
-    base_model: "RealtimeModel", adapted_model: "RealtimeModel"
+    base_model: "SpeechModel", adapted_model: "SpeechModel"
 ) -> ProbeEffect:
     """Compare the outputs of two models for a fixed small input.
 
     Args:
-        base_model (RealtimeModel): The base.
-        adapted_model (RealtimeModel): The base with an adapter.
+        base_model (SpeechModel): The base.
+        adapted_model (SpeechModel): The base with an adapter.
 
     Returns:
         ProbeEffect: Relative differences.
@@ -228,44 +221,9 @@ def probe_effect(
     Raises:
         RuntimeError: If a model is in training mode.
     """
-    before, after = _run_probe(base_model), _run_probe(adapted_model)
+    before, after = run_probe(base_model), run_probe(adapted_model)
     differences = [
         float((new - old).norm() / old.norm().clamp(min=torch.finfo(old.dtype).tiny))
         for old, new in zip(before, after, strict=True)
     ]
     return ProbeEffect(*differences)
-
-
-@torch.no_grad()
-def _run_probe(model: "RealtimeModel") -> tuple[Tensor, Tensor, Tensor]:
-    """Run a model on the fixed input.
-
-    Returns:
-        tuple[Tensor, Tensor, Tensor]: Hidden states (1, T_seq, H), velocities
-            (T_lat, D) and end-of-speech logits (T_lat,), float32.
-    """
-    if model.training:
-        raise RuntimeError(
-            "the probe was given a model in training mode, where dropout changes its "
-            "outputs. Call model.eval() first."
-        )
-    device = model.tts_input_types.weight.device
-    generator = torch.Generator().manual_seed(0)
-    size = (2, PROBE_FRAMES, model.config.latent_dim)
-    latents, noise = torch.randn(size, generator=generator).to(device)
-    vocab_size = model.config.language_model.vocab_size
-    ids = torch.arange(PROBE_TOKENS, device=device) * _TOKEN_STEP % vocab_size
-    layout = build_layout(
-        torch.tensor([PROBE_TOKENS], device=device),
-        torch.tensor([PROBE_FRAMES], device=device),
-        text_window=5,
-        speech_window=6,
-    )
-    hidden = model.run_sequence(model.embed_text(ids[None]), latents[None], layout)
-    condition = gather_positions(hidden, layout.condition_positions)[0]
-    steps = model.schedule.num_train_timesteps - 1
-    timesteps = torch.linspace(0, steps, PROBE_FRAMES, device=device).round()
-    velocity = model.prediction_head(noise.to(condition.dtype), timesteps, condition)
-    spoken = gather_positions(hidden, layout.speech_positions)[0]
-    logits = model.tts_eos_classifier(spoken)
-    return hidden.float(), velocity.float(), logits.float()

@@ -25,15 +25,18 @@ from pathlib import Path
 from espnet_vibevoice.adapters.adapter import Adapter
 from espnet_vibevoice.adapters.effect import LoadReport
 from espnet_vibevoice.adapters.lora import list_lora_layers
+from espnet_vibevoice.adapters.parts import HEAD
 from espnet_vibevoice.adapters.plan import TrainingPlan
 from espnet_vibevoice.adapters.store import AdapterState, AdapterStore
 from espnet_vibevoice.adapters.views import ModelView, Room
 from espnet_vibevoice.models.base_folder import resolve_base
+from espnet_vibevoice.models.config import load_config
 from espnet_vibevoice.models.fingerprint import fingerprint_weights
-from espnet_vibevoice.models.realtime import RealtimeModel
+from espnet_vibevoice.models.known_tokens import knows_tokens, tell_tokens
+from espnet_vibevoice.models.loading import MODEL_CLASSES
+from espnet_vibevoice.models.speech_model import SpeechModel
 from espnet_vibevoice.text.tokenizer import load_tokenizer
 
-COMPILED_PARTS = ("tts_language_model", "prediction_head")
 logger = logging.getLogger(__name__)
 
 
@@ -41,8 +44,8 @@ class AdapterSet:
     """A base with adapters that can be loaded, mixed and switched.
 
     Args:
-        model (RealtimeModel): The base, in evaluation mode, on its device in its type,
-            and with its negative prompt known: later changes do not reach the views.
+        model (SpeechModel): The base, in evaluation mode, on its device in its type,
+            and with its tokens known: later changes do not reach the views.
         max_rank (int): Room for LoRA in each layer: the ranks of all adapters that
             are enabled together. More costs time in every layer with room.
         targets (TrainingPlan | None): Adapters of this plan find room from the
@@ -58,7 +61,7 @@ class AdapterSet:
 
     def __init__(
         self,
-        model: RealtimeModel,
+        model: SpeechModel,
         max_rank: int = 64,
         targets: TrainingPlan | None = None,
         fingerprint: str | None = None,
@@ -95,21 +98,21 @@ class AdapterSet:
         """Load a base together with the fingerprint of its weights.
 
         Args:
-            base (str): Folder or hub id, see `RealtimeModel.from_base`.
+            base (str): Folder or hub id, see `SpeechModel.from_base`.
             max_rank (int): See the class.
             targets (TrainingPlan | None): See the class.
             tokenizer (str | None): Tokenizer of a base that brings none.
             **options: ``dtype``, ``attn_implementation``, ``device``.
         """
         folder = resolve_base(base)
-        model = RealtimeModel.from_base(base, **options)
-        if model.negative_prompt_id is None:
-            text_tokenizer = load_tokenizer(folder, tokenizer)
-            model.negative_prompt_id = text_tokenizer.negative_prompt_id
+        family = MODEL_CLASSES[load_config(folder).model_type]
+        model = family.from_base(base, **options)
+        if not knows_tokens(model):
+            tell_tokens(model, load_tokenizer(folder, tokenizer))
         return cls(model, max_rank, targets, fingerprint_weights(folder))
 
     @property
-    def model(self) -> RealtimeModel:
+    def model(self) -> SpeechModel:
         """The live view, always the same object: generate with it."""
         return self._live.model
 
@@ -226,7 +229,7 @@ class AdapterSet:
             return self._store.describe(self._scales)
 
     @contextlib.contextmanager
-    def session(self, scales: Mapping[str, float]) -> Iterator[RealtimeModel]:
+    def session(self, scales: Mapping[str, float]) -> Iterator[SpeechModel]:
         """Lend a view with adapters of its own, for one generation at a time.
 
         Args:
@@ -234,7 +237,7 @@ class AdapterSet:
                 the base.
 
         Yields:
-            RealtimeModel: The view. Others get it afterwards, so a stream is to be
+            SpeechModel: The view. Others get it afterwards, so a stream is to be
                 heard to its end inside the ``with``.
 
         Raises:
@@ -253,12 +256,12 @@ class AdapterSet:
                 self._idle.append(view)
 
     def compile(self, **options: object) -> None:
-        """Compile the upper part and the diffusion head, which run for each frame.
+        """Compile the language model and the diffusion head, which run for each frame.
 
-        Views share what is compiled. The upper part is compiled once for each form of
-        its inputs (first window, one frame, batch with a mask, ...), six times for
-        single texts. Above 8 it runs uncompiled, with a warning of torch: raise
-        ``torch._dynamo.config.recompile_limit``.
+        Views share what is compiled. The language model is compiled once for each form
+        of its inputs (first window, one frame, batch with a mask, ...), six times for
+        single texts of the realtime family. Above 8 it runs uncompiled, with a warning
+        of torch: raise ``torch._dynamo.config.recompile_limit``.
 
         Args:
             **options: Of `torch.compile`.
@@ -266,14 +269,18 @@ class AdapterSet:
         with self._lock:
             self._compile_options = options
             for view in (self._live, *self._idle):
-                view.compile_parts(COMPILED_PARTS, **options)
+                view.compile_parts(self._list_compiled(), **options)
 
     def _make_view(self) -> ModelView:
         view = ModelView(self._base, self._max_rank)
         view.grow(self._room)
         if self._compile_options is not None:
-            view.compile_parts(COMPILED_PARTS, **self._compile_options)
+            view.compile_parts(self._list_compiled(), **self._compile_options)
         return view
+
+    def _list_compiled(self) -> tuple[str, ...]:
+        """List the parts that run for each frame."""
+        return self._base.language_parts[-1], HEAD
 
     def _set_live(self, scales: dict[str, float]) -> None:
         self._live.fill(self._store.pick(scales))

@@ -12,7 +12,7 @@ from espnet_vibevoice.adapters.lora import ADAPTER_NAME, apply_plan, list_lora_l
 from espnet_vibevoice.errors import summarize_faults
 
 if TYPE_CHECKING:
-    from espnet_vibevoice.models.realtime import RealtimeModel
+    from espnet_vibevoice.models.speech_model import SpeechModel
 
 logger = logging.getLogger(__name__)
 
@@ -43,15 +43,15 @@ def check_base(adapter: Adapter, base: str, fingerprint: str) -> None:
         )
 
 
-def adapt_model(base_model: "RealtimeModel", adapter: Adapter) -> "RealtimeModel":
+def adapt_model(base_model: "SpeechModel", adapter: Adapter) -> "SpeechModel":
     """Make a model with an adapter; frozen parts are shared with the base.
 
     Args:
-        base_model (RealtimeModel): The base, without LoRA; it is left as it was.
+        base_model (SpeechModel): The base, without LoRA; it is left as it was.
         adapter (Adapter): The adapter.
 
     Returns:
-        RealtimeModel: With peft's layers, in evaluation mode.
+        SpeechModel: With peft's layers, in evaluation mode.
 
     Raises:
         ValueError: If a tensor does not fit, see `change.check_adapter`.
@@ -69,11 +69,11 @@ def adapt_model(base_model: "RealtimeModel", adapter: Adapter) -> "RealtimeModel
 
 
 @torch.no_grad()
-def fill_adapter(model: "RealtimeModel", adapter: Adapter) -> None:
+def fill_adapter(model: "SpeechModel", adapter: Adapter) -> None:
     """Write an adapter's weights into a model to which its plan was applied.
 
     Args:
-        model (RealtimeModel): The model; changed in place.
+        model (SpeechModel): The model; changed in place.
         adapter (Adapter): The adapter; `change.check_adapter` has passed it.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from espnet_vibevoice.adapters.parts import HEAD
+from espnet_vibevoice.adapters.parts import CUSTOM, HEAD
 from espnet_vibevoice.adapters.plan import LoraSettings, TrainingPlan
 
 ADAPTER_NAME = "default"
@@ -20,7 +20,8 @@ def apply_plan(model: nn.Module, plan: TrainingPlan) -> None:
         plan (TrainingPlan): What is trained.
 
     Raises:
-        ValueError: If the model lacks a part or layer that the plan names.
+        ValueError: If the model lacks a part or layer that the plan names, or a
+            custom plan trains a part without weights.
     """
     children = dict(model.named_children())
     absent = [part for part in plan.parts if part not in children]
@@ -28,6 +29,13 @@ def apply_plan(model: nn.Module, plan: TrainingPlan) -> None:
         raise ValueError(
             f"the model has no {', '.join(absent)}, which strategy {plan.strategy} "
             f"trains: it has {', '.join(children)}."
+        )
+    empty = [part for part in plan.full if not list(children[part].parameters())]
+    if empty and plan.strategy == CUSTOM:
+        raise ValueError(
+            f"trained_parts names {', '.join(empty)}, which has no weight of its own "
+            "in this base: it is tied to the embedding table of language_model. Train "
+            "language_model in full, or take it out."
         )
     if plan.frozen_head_layers:
         plan.check_head_layers(len(children[HEAD].layers))

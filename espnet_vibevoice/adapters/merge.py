@@ -14,7 +14,8 @@ from espnet_vibevoice.adapters.new_folder import make_new_folder
 from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.checkpoint import UNUSED_EMBEDDING, find_weights, save_base
 from espnet_vibevoice.models.fingerprint import fingerprint_weights
-from espnet_vibevoice.models.realtime import RealtimeModel
+from espnet_vibevoice.models.loading import load_model
+from espnet_vibevoice.models.speech_model import SpeechModel
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MAX_SCALE = 1.5
@@ -63,12 +64,12 @@ def blend(base_model: nn.Module, model: nn.Module, scale: float) -> None:
 
 
 def merge_adapter(
-    base_model: RealtimeModel, adapter: Adapter, scale: float = 1.0
-) -> tuple[RealtimeModel, LoadReport]:
+    base_model: SpeechModel, adapter: Adapter, scale: float = 1.0
+) -> tuple[SpeechModel, LoadReport]:
     """Merge an adapter into a base.
 
     Args:
-        base_model (RealtimeModel): The base, float32; left as it was.
+        base_model (SpeechModel): The base, float32; left as it was.
         adapter (Adapter): The adapter.
         scale (float): Strength, above 0 to 1.5; 1 is as trained.
 
@@ -118,12 +119,12 @@ def write_merged_base(
     with make_new_folder(out) as temporary:
         source = resolve_base(base)
         check_base(adapter, base, fingerprint_weights(source))
-        model, report = merge_adapter(RealtimeModel.from_base(base), adapter, scale)
+        model, report = merge_adapter(load_model(base), adapter, scale)
         model = model.to(DTYPES[dtype])
         _copy_other_files(source, temporary)
         keep_unused = UNUSED_EMBEDDING in find_weights(source)
         save_base(model, model.config.original, temporary, keep_unused)
-        written = RealtimeModel.from_base(str(temporary), DTYPES[dtype])
+        written = load_model(str(temporary), DTYPES[dtype])
         difference = measure_effect(model, written)
         if difference:
             raise RuntimeError(

@@ -15,7 +15,7 @@ from espnet_vibevoice.adapters.folder import read_adapter
 from espnet_vibevoice.adapters.loading import check_base
 from espnet_vibevoice.adapters.merge import MAX_SCALE
 from espnet_vibevoice.adapters.views import ModelView, Room, Strengths
-from espnet_vibevoice.models.realtime import RealtimeModel
+from espnet_vibevoice.models.speech_model import SpeechModel
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +58,12 @@ class AdapterStore:
     """Adapters of one base by name.
 
     Args:
-        model (RealtimeModel): The base, in evaluation mode.
+        model (SpeechModel): The base, in evaluation mode.
         max_rank (int): Largest rank in one layer, of all used together.
         fingerprint (str | None): Fingerprint of the base's weights, if known.
     """
 
-    def __init__(self, model: RealtimeModel, max_rank: int, fingerprint: str | None):
+    def __init__(self, model: SpeechModel, max_rank: int, fingerprint: str | None):
         self._base = model
         self._max_rank = max_rank
         self._fingerprint = fingerprint

@@ -17,7 +17,7 @@ from espnet_vibevoice.adapters.change import LayerChange, ModelChange
 
 if TYPE_CHECKING:
     from espnet_vibevoice.adapters.strategies import TrainingPlan
-    from espnet_vibevoice.models.realtime import RealtimeModel
+    from espnet_vibevoice.models.speech_model import SpeechModel
 
 # A change and the strength that it is applied with.
 Strengths = Sequence[tuple[ModelChange, float]]
@@ -50,11 +50,11 @@ class Room:
         )
 
     @classmethod
-    def for_plan(cls, model: "RealtimeModel", plan: "TrainingPlan") -> "Room":
+    def for_plan(cls, model: "SpeechModel", plan: "TrainingPlan") -> "Room":
         """Find the room that adapters of a training plan take.
 
         Args:
-            model (RealtimeModel): The base.
+            model (SpeechModel): The base.
             plan (TrainingPlan): The plan.
         """
         layers, gains, weights = set(), set(), set()
@@ -155,20 +155,20 @@ class ModelView:
     """A model to generate with that shares what adapters leave alone.
 
     Args:
-        base (RealtimeModel): The base; it is never changed, and must not be moved or
+        base (SpeechModel): The base; it is never changed, and must not be moved or
             converted while the view is in use.
         max_rank (int): Room of each layer.
 
     Attributes:
-        model (RealtimeModel): The view itself.
+        model (SpeechModel): The view itself.
     """
 
-    def __init__(self, base: "RealtimeModel", max_rank: int):
+    def __init__(self, base: "SpeechModel", max_rank: int):
         self.model = clone_modules(base)
         self.room = Room()
         self._base = base
         self._max_rank = max_rank
-        self._dtype = base.tts_input_types.weight.dtype
+        self._dtype = base.language_model.embed_tokens.weight.dtype
         self._layers: dict[str, SwitchableLoRA] = {}
         self._weights: dict[str, Tensor] = {}
 
@@ -240,17 +240,17 @@ class ModelView:
         return own
 
 
-def clone_modules(model: "RealtimeModel") -> "RealtimeModel":
+def clone_modules(model: "SpeechModel") -> "SpeechModel":
     """Copy a model's tree of modules; leaves and tensors stay the same objects.
 
     Leaves are shared because quantised layers keep state besides their tensors. What
     was compiled is not so in the copy.
 
     Args:
-        model (RealtimeModel): The model, in evaluation mode.
+        model (SpeechModel): The model, in evaluation mode.
 
     Returns:
-        RealtimeModel: The copy.
+        SpeechModel: The copy.
     """
     leaves = [m for m in model.modules() if not any(True for _ in m.children())]
     return _copy_module(model, [*_list_tensors(model), *leaves, model.config])

@@ -1,4 +1,4 @@
-"""Join the latents of all jobs (stage 5).
+"""Join the latents of all jobs, and the semantic features if there are any (stage 5).
 
 Writes shapes and statistics for training, and encoder_fit.txt beside the latents.
 """
@@ -9,12 +9,13 @@ from pathlib import Path
 
 from espnet_vibevoice.data.files import write_lines
 from espnet_vibevoice.data.kaldi import read_table
-from espnet_vibevoice.data.latents import collect_latents
+from espnet_vibevoice.data.latent_tables import collect_latents, collect_semantic
 from espnet_vibevoice.errors import run_command
 from espnet_vibevoice.models.config import read_codec_shape
 from espnet_vibevoice.score.fit import FitReport
 from espnet_vibevoice.tts.conf import (
     add_model_options,
+    is_multispeaker,
     load_base_tokenizer,
     read_tts_conf,
 )
@@ -54,6 +55,8 @@ def main() -> None:
     summary = collect_latents(
         args.latents_dir, args.nj, tokens, args.stats_dir, args.token_type
     )
+    if is_multispeaker(tts_conf["base"]):
+        collect_semantic(args.latents_dir, args.nj, summary.frames)
     codec = read_codec_shape(tts_conf["base"])
     print(
         f"{args.data_dir.name}: "

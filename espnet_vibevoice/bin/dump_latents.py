@@ -1,6 +1,7 @@
 """Encode the audio of one job into latents (stage 5).
 
-Reads a part of wav.scp, writes feats.JOB.ark and feats.JOB.scp. Killed and called
+Reads a part of wav.scp, writes feats.JOB.ark and feats.JOB.scp, and for multi-speaker
+bases their semantic features, semantic.JOB.ark and semantic.JOB.scp. Killed and called
 again it goes on behind the last whole utterance. Before that the first utterances are
 decoded again: an encoder that does not fit the decoder is refused, with figures.
 """
@@ -11,7 +12,12 @@ from itertools import islice
 from pathlib import Path
 
 from espnet_vibevoice.data.kaldi import read_table
-from espnet_vibevoice.data.latents import LatentWriter, fingerprint_audio
+from espnet_vibevoice.data.latents import (
+    FEATS,
+    SEMANTIC,
+    LatentWriter,
+    fingerprint_audio,
+)
 from espnet_vibevoice.data.progress import Progress
 from espnet_vibevoice.errors import run_command
 from espnet_vibevoice.tts.conf import add_model_options, read_tts_conf
@@ -51,10 +57,14 @@ def main() -> None:
         args.out_dir / f"encoder_fit.{args.job}.json",
     )
     identity = {"base": encoder.fingerprint, "audio": fingerprint_audio(audio)}
-    writer = LatentWriter(args.out_dir, args.job, identity)
-    progress = Progress(len(audio))
-    for _ in writer.write_all(audio, encoder.encode_file):
-        progress.update()
+    tables = {FEATS: encoder.encode_file}
+    if encoder.semantic_tokenizer is not None:
+        tables[SEMANTIC] = encoder.encode_semantic_file
+    progress = Progress(len(audio) * len(tables))
+    for name, encode in tables.items():
+        writer = LatentWriter(args.out_dir, args.job, identity, name)
+        for _ in writer.write_all(audio, encode):
+            progress.update()
 
 
 if __name__ == "__main__":

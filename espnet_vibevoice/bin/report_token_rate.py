@@ -2,8 +2,9 @@
 
 Prints and writes one line a set. Fails when, in the first set, text would lag behind
 speech on more than --max_lagging_share of the utterances; the message names the
-setting to change. The other sets are only reported: they are not trained on, and may
-be so small that one utterance is more than the share.
+setting to change. Multi-speaker bases read all text first, so nothing can lag there.
+The other sets are only reported: they are not trained on, and may be so small that one
+utterance is more than the share.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from espnet_vibevoice.text.token_rate import (
 )
 from espnet_vibevoice.tts.conf import (
     add_model_options,
+    is_multispeaker,
     load_base_tokenizer,
     read_tts_conf,
 )
@@ -43,6 +45,8 @@ def main() -> None:
     default = RealtimeLossSettings()
     text_window = tts_conf.get("text_window", default.text_window)
     speech_window = tts_conf.get("speech_window", default.speech_window)
+    if is_multispeaker(tts_conf["base"]):
+        text_window = None
     tokenizer = load_base_tokenizer(tts_conf)
     codec = read_codec_shape(tts_conf["base"])
     lines = []
@@ -50,7 +54,7 @@ def main() -> None:
     for directory in args.data_dirs:
         texts = read_table(directory / "text")
         samples = read_table(directory / "utt2num_samples")
-        tokens = {key: len(tokenizer.encode(text)) for key, text in texts.items()}
+        tokens = {key: tokenizer.count_spoken(text) for key, text in texts.items()}
         frames = {key: -(-int(samples[key]) // codec.hop_samples) for key in texts}
         rate = measure_token_rate(
             tokens,

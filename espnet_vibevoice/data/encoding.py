@@ -1,4 +1,4 @@
-"""From audio files to latents, with the encoder of a base model or another one."""
+"""From audio files to latents and semantic features, with the encoders of a base."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from espnet_vibevoice.data.progress import Progress
 from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.checkpoint import find_weights
 from espnet_vibevoice.models.encoder_file import list_encoder_files, load_codec
+from espnet_vibevoice.models.loading import load_semantic_tokenizer
 from espnet_vibevoice.score.fit import FitLimits, FitReport, measure_fit
 
 
@@ -28,6 +29,8 @@ class AudioEncoder:
     Attributes:
         fingerprint (str): Changes with the base's weights and configuration, and
             with the encoder's.
+        semantic_tokenizer (SemanticTokenizer | None): The base's; None where the
+            family has none.
     """
 
     def __init__(
@@ -35,6 +38,8 @@ class AudioEncoder:
     ):
         codec = load_codec(base, acoustic_encoder=acoustic_encoder)
         self.codec = codec.to(device)
+        semantic = load_semantic_tokenizer(base)
+        self.semantic_tokenizer = None if semantic is None else semantic.to(device)
         self.base = base
         self.acoustic_encoder = acoustic_encoder or base
         self.device = device
@@ -76,6 +81,17 @@ class AudioEncoder:
         with torch.inference_mode():
             latents = self.codec.encode(self.load_file(utt_id, path))
         return latents.float().cpu().numpy()
+
+    def encode_semantic_file(self, utt_id: str, path: str) -> np.ndarray:
+        """Encode what is said in one file; arguments and errors as in `load_file`.
+
+        Returns:
+            np.ndarray: Semantic features (T_lat, D_sem), float32.
+        """
+        assert self.semantic_tokenizer is not None, self.base
+        with torch.inference_mode():
+            features = self.semantic_tokenizer.encode(self.load_file(utt_id, path))
+        return features.float().cpu().numpy()
 
     def check_fit(
         self,

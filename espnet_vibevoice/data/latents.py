@@ -1,45 +1,48 @@
 """Latents on disk: Kaldi ark/scp, written once, resumed where a run was killed.
 
-A job writes ``feats.JOB.ark`` and its scp utterance by utterance. While it works
+A job writes ``feats.JOB.ark`` (semantic features: ``semantic.JOB.ark``) and its scp
+utterance by utterance. While it works
 both end in ``.part``; after a kill the ark is cut behind the last utterance that the
 scp names, and the job goes on there, so the bytes are those of an undisturbed run.
 """
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import kaldiio
 import numpy as np
 
-from espnet_vibevoice.data.atomic import explain_full_disk, write_bytes_atomic
+from espnet_vibevoice.data.atomic import explain_full_disk
 from espnet_vibevoice.data.files import write_lines, write_text
-from espnet_vibevoice.data.kaldi import read_lines, read_table, write_table
-from espnet_vibevoice.errors import summarize_faults
+from espnet_vibevoice.data.kaldi import read_lines, read_table
 
 Encode = Callable[[str, str], np.ndarray]
+FEATS = "feats"  # acoustic latents, under the name that ESPnet gives its features
+SEMANTIC = "semantic"
 
 
 class LatentWriter:
     """Write the latents of one job, resuming what an earlier run left.
 
     Args:
-        directory (Path): Where ``feats.JOB.ark`` and ``feats.JOB.scp`` go.
+        directory (Path): Where ``NAME.JOB.ark`` and ``NAME.JOB.scp`` go.
         job (int): Number of the job, from 1.
         identity (dict): What the latents depend on (base, options, audio). An
             unfinished file of another identity is discarded.
+        name (str): feats | semantic: kind of the features.
     """
 
-    def __init__(self, directory: Path, job: int, identity: dict[str, str]):
-        self.ark = directory / f"feats.{job}.ark"
-        self.scp = directory / f"feats.{job}.scp"
-        self._part_ark = directory / f"feats.{job}.ark.part"
-        self._part_scp = directory / f"feats.{job}.scp.part"
-        self._identity_file = directory / f"feats.{job}.json"
+    def __init__(
+        self, directory: Path, job: int, identity: dict[str, str], name: str = FEATS
+    ):
+        self.ark = directory / f"{name}.{job}.ark"
+        self.scp = directory / f"{name}.{job}.scp"
+        self._part_ark = directory / f"{name}.{job}.ark.part"
+        self._part_scp = directory / f"{name}.{job}.scp.part"
+        self._identity_file = directory / f"{name}.{job}.json"
         self._identity = json.dumps(identity, sort_keys=True)
         directory.mkdir(parents=True, exist_ok=True)
 
@@ -149,94 +152,6 @@ def fingerprint_audio(audio: dict[str, str]) -> str:
         row = f"{utt_id}\t{path}\t{status.st_size}\t{status.st_mtime_ns}\n"
         digest.update(row.encode())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class LatentSummary:
-    """What the latents of a set are like.
-
-    Attributes:
-        frames (dict): Utterance id to number of frames.
-        count (int): Frames in all.
-        total (np.ndarray): Sum over frames (D_ac,).
-        square (np.ndarray): Sum of squares over frames (D_ac,).
-    """
-
-    frames: dict[str, int]
-    count: int
-    total: np.ndarray
-    square: np.ndarray
-
-    def describe(self, hop_seconds: float) -> str:
-        """Return one line; ``hop_seconds`` is the duration of a frame."""
-        mean = self.total / self.count
-        std = np.sqrt(np.maximum(self.square / self.count - mean**2, 0))
-        hours = self.count * hop_seconds / 3600
-        return (
-            f"{len(self.frames)} utterances, {self.count} frames, {hours:.2f} h, "
-            f"{len(mean)} dimensions, mean {mean.mean():.3f}, deviation "
-            f"{std.mean():.3f}"
-        )
-
-
-def collect_latents(
-    directory: Path, nj: int, tokens: dict[str, int], stats_dir: Path, token_type: str
-) -> LatentSummary:
-    """Join the scps of all jobs and write what ESPnet's training asks for.
-
-    Shapes are counted in positions of the language model (tokens and frames, no
-    second dimension), so that ``batch_bins`` counts those. Statistics have the form
-    of ESPnet's ``feats_stats.npz``.
-
-    Args:
-        directory (Path): Latents of the set; gets ``feats.scp``.
-        nj (int): Number of jobs that dumped them.
-        tokens (dict): Utterance id to number of text tokens.
-        stats_dir (Path): Gets ``speech_shape``, ``text_shape``, the same with the
-            token type as suffix, and ``feats_stats.npz``.
-        token_type (str): ESPnet's token type.
-
-    Raises:
-        ValueError: If utterances are missing, or latents are not finite.
-    """
-    table: dict[str, str] = {}
-    for job in range(1, nj + 1):
-        table |= read_table(directory / f"feats.{job}.scp")
-    missing = sorted(tokens.keys() - table.keys())
-    if missing:
-        raise ValueError(
-            f"{directory}: {len(missing)} utterances have no latents: "
-            f"{summarize_faults(missing)}. Rerun stage 5"
-        )
-    write_table(directory / "feats.scp", {key: table[key] for key in tokens})
-    summary = summarize_latents(directory / "feats.scp")
-    write_table(stats_dir / "speech_shape", summary.frames)
-    for name in ("text_shape", f"text_shape.{token_type}"):
-        write_table(stats_dir / name, tokens)
-    buffer = io.BytesIO()
-    np.savez(buffer, count=summary.count, sum=summary.total, sum_square=summary.square)
-    write_bytes_atomic(stats_dir / "feats_stats.npz", buffer.getvalue())
-    return summary
-
-
-def summarize_latents(scp: Path) -> LatentSummary:
-    """Read all latents of a set once; count frames and add up.
-
-    Raises:
-        ValueError: If latents are not finite, with the utterance.
-    """
-    frames: dict[str, int] = {}
-    total, square = np.zeros(1), np.zeros(1)
-    for utt_id, latents in kaldiio.load_scp_sequential(str(scp)):
-        if not np.isfinite(latents).all():
-            raise ValueError(
-                f"{utt_id} ({scp}): latents are not finite. Listen to its audio; "
-                "drop the utterance or check the base's encoder"
-            )
-        frames[utt_id] = len(latents)
-        total = total + latents.sum(0, dtype=np.float64)
-        square = square + (latents.astype(np.float64) ** 2).sum(0)
-    return LatentSummary(frames, sum(frames.values()), total, square)
 
 
 def count_frames_in_shape_file(path: Path, hop_samples: int) -> None:

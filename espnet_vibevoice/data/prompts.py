@@ -5,11 +5,14 @@ A speaker's utterances are put into a random circle, and each one is prompted by
 next, so that all serve equally often. Where a speaker has one utterance only, the
 table names the utterance itself and a piece of it is the prompt: not more than half, so
 that most of what is to be said has not been heard, and without a transcript, because
-nobody knows which words are in the piece.
+nobody knows which words are in the piece. A dialogue has a prompt for each speaker, in
+the order of their numbers; nobody but ``utt2prompt`` can tell them:
+
+    dialogue1 fa_f1_0001 fa_m1_0007
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,11 @@ logger = logging.getLogger(__name__)
 
 
 def find_prompts(
-    text: str | Path, frames: Mapping[str, int], max_frames: int, seed: int = 0
+    text: str | Path,
+    frames: Mapping[str, int],
+    max_frames: int,
+    seed: int = 0,
+    num_speakers: Mapping[str, int] | None = None,
 ) -> dict[str, str]:
     """Find the prompt of each utterance from the files beside its text.
 
@@ -32,33 +39,40 @@ def find_prompts(
         frames (Mapping): Latent frames of each utterance; may be incomplete.
         max_frames (int): Longest prompt in frames.
         seed (int): Seed of the choice.
+        num_speakers (Mapping | None): Speakers of each utterance; None: one each.
 
     Returns:
-        dict[str, str]: ``utt2prompt`` in the order of ``text``.
+        dict[str, str]: ``utt2prompt`` in the order of ``text``; the prompts of a
+            dialogue are separated by spaces.
 
     Raises:
-        ValueError: If ``utt2spk`` lacks an utterance.
+        ValueError: If ``utt2spk`` lacks an utterance, or ``utt2prompt`` a dialogue.
     """
     utterances = read_table(text)
     folder = Path(text).parent
     utt2spk = _read_speakers(folder, utterances)
+    wanted = dict.fromkeys(utterances, 1) | dict(num_speakers or {})
+    for utt_id in [u for u in utt2spk if wanted[u] > 1]:
+        utt2spk[utt_id] = f"{utt_id} "  # nobody's: a dialogue is no voice
     table = choose_prompts(utt2spk, frames, max_frames, seed)
+    given: dict[str, str] = {}
     if (folder / "utt2prompt").is_file():
         given = read_table(folder / "utt2prompt")
-        usable = {
-            utt_id: prompt
-            for utt_id, prompt in given.items()
-            if utt_id in table and prompt in table
-        }
-        replaced = table.keys() - usable.keys()
-        if replaced:
-            logger.warning(
-                "%s/utt2prompt names no usable prompt for %s: another utterance of "
-                "the speaker is taken",
-                folder,
-                describe_ids(replaced),
-            )
-        table |= usable
+    usable = {
+        utt_id: " ".join(prompts.split())
+        for utt_id, prompts in given.items()
+        if utt_id in table and _is_usable(prompts, table, wanted[utt_id])
+    }
+    replaced = table.keys() - usable.keys()
+    _refuse_dialogues(folder, [u for u in table if wanted[u] > 1 and u in replaced])
+    if given and replaced:
+        logger.warning(
+            "%s/utt2prompt names no usable prompt for %s: another utterance of the "
+            "speaker is taken",
+            folder,
+            describe_ids(replaced),
+        )
+    table |= usable
     own = sum(utt_id == prompt for utt_id, prompt in table.items())
     logger.info(
         "%s: %d voice prompts, %d of them pieces of the utterance itself",
@@ -67,6 +81,23 @@ def find_prompts(
         own,
     )
     return table
+
+
+def _is_usable(prompts: str, known: Collection[str], num_speakers: int) -> bool:
+    """Tell whether prompts are utterances of the set, one for each speaker."""
+    names = prompts.split()
+    return len(names) == num_speakers and all(name in known for name in names)
+
+
+def _refuse_dialogues(folder: Path, utt_ids: Collection[str]) -> None:
+    """Refuse dialogues whose speakers' voices nobody knows."""
+    if utt_ids:
+        raise ValueError(
+            f"{folder}/utt2prompt: no prompt for each speaker of the dialogues "
+            f"{describe_ids(utt_ids)}. Name an utterance of the set for each speaker, "
+            "in the order of their numbers ('dialogue1 utt_a utt_b'), or train without "
+            "voices: tts_conf voice_prompt_drop_rate=1"
+        )
 
 
 def _read_speakers(folder: Path, utterances: Mapping[str, str]) -> dict[str, str]:

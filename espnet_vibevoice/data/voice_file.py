@@ -82,6 +82,8 @@ class VoiceMaker:
         tokenizer (str | None): Tokenizer in place of the base's own.
         dtype (torch.dtype): Type of the prompts; audio is always encoded in float32.
         device (str): ``cpu``, ``cuda``, ...
+        model (RealtimeModel | None): The model that is to read the voices, in place
+            of the base's own weights; it tells type and device itself.
 
     Raises:
         FileNotFoundError: If a file does not exist.
@@ -97,13 +99,17 @@ class VoiceMaker:
         *,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
+        model: RealtimeModel | None = None,
     ):
         self.base = base
         self.acoustic_encoder = acoustic_encoder or base
         self.tokenizer = load_tokenizer(resolve_base(base), tokenizer)
+        if model is None:
+            model = RealtimeModel.from_base(base, dtype, device=device)
+            model.negative_prompt_id = self.tokenizer.negative_prompt_id
+        self.model = model
+        device = model.tts_input_types.weight.device
         self.codec = load_codec(base, acoustic_encoder=acoustic_encoder).to(device)
-        self.model = RealtimeModel.from_base(base, dtype, device=device)
-        self.model.negative_prompt_id = self.tokenizer.negative_prompt_id
 
     def make(
         self,

@@ -20,7 +20,8 @@ class TokenRate:
         frames (int): Latent frames in all.
         per_second (np.ndarray): Tokens per second of each utterance (B,).
         lagging (list[str]): Ids of utterances whose text lags behind.
-        text_window (int): Tokens read at a time.
+        text_window (int | None): Tokens read at a time; None: all text is read
+            before speech begins.
         speech_window (int): Frames made before the next tokens are read.
     """
 
@@ -29,7 +30,7 @@ class TokenRate:
     frames: int
     per_second: np.ndarray
     lagging: list[str]
-    text_window: int
+    text_window: int | None
     speech_window: int
 
     @property
@@ -63,7 +64,7 @@ def measure_token_rate(
     frames: dict[str, int],
     *,
     frame_rate_hz: float,
-    text_window: int,
+    text_window: int | None,
     speech_window: int,
 ) -> TokenRate:
     """Measure the token rate of a set.
@@ -72,7 +73,7 @@ def measure_token_rate(
         tokens (dict): Utterance id to number of tokens.
         frames (dict): Utterance id to number of latent frames; same ids.
         frame_rate_hz (float): Latent frames per second.
-        text_window (int): Tokens read at a time.
+        text_window (int | None): Tokens read at a time; None: all of them.
         speech_window (int): Frames made before the next tokens are read.
 
     Raises:
@@ -84,7 +85,8 @@ def measure_token_rate(
     lagging = [
         key
         for key in tokens
-        if lags_behind(tokens[key], frames[key], text_window, speech_window)
+        if text_window is not None
+        and lags_behind(tokens[key], frames[key], text_window, speech_window)
     ]
     return TokenRate(
         utterances=len(tokens),
@@ -118,11 +120,16 @@ def smallest_text_window(
 def format_report(rate: TokenRate, name: str) -> str:
     """Return the lines that stage 4 writes and shows for one set."""
     low, median, high = np.percentile(rate.per_second, [1, 50, 99])
-    keeps_up = rate.text_window / rate.speech_window
-    return (
+    report = (
         f"{name}: {rate.utterances} utterances, {rate.tokens} tokens, "
         f"{rate.frames} frames; tokens per second: median {median:.2f}, "
-        f"1 % below {low:.2f}, 1 % above {high:.2f}; window {rate.text_window}/"
+        f"1 % below {low:.2f}, 1 % above {high:.2f}"
+    )
+    if rate.text_window is None:
+        return f"{report}; all text is read before speech begins"
+    keeps_up = rate.text_window / rate.speech_window
+    return (
+        f"{report}; window {rate.text_window}/"
         f"{rate.speech_window} reads {keeps_up:.2f} tokens a frame; text lags behind "
         f"in {len(rate.lagging)} utterances ({100 * rate.lagging_share:.1f} %)"
     )

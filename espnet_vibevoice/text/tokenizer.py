@@ -5,8 +5,9 @@ the released model was trained. The released realtime base brings no tokenizer o
 own and uses that of Qwen/Qwen2.5-0.5B, which is then named explicitly.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,6 +65,14 @@ class TextTokenizer:
             )
         return self.encode_part(stripped + "\n")
 
+    def count_spoken(self, text: str) -> int:
+        """Count the tokens of what is to be spoken.
+
+        Args:
+            text (str): As in `encode`.
+        """
+        return len(self.encode(text))
+
     def encode_part(self, text: str) -> list[int]:
         """Encode a part of a text exactly as it is, without adding a newline.
 
@@ -71,6 +80,14 @@ class TextTokenizer:
             text (str): Part of a text, see `stream.tokenize_pieces`.
         """
         return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def decode_part(self, ids: Sequence[int]) -> str:
+        """Turn ids back into the text that they were made from.
+
+        Args:
+            ids (Sequence[int]): Token ids; special tokens become their names.
+        """
+        return self._tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
     @staticmethod
     def is_speakable(text: str) -> bool:
@@ -90,18 +107,25 @@ class TextTokenizer:
         return tokens
 
 
+Tokenizer = TypeVar("Tokenizer", bound=TextTokenizer)
+
+
 def load_tokenizer(
-    folder: str | Path, tokenizer: str | Path | None = None
-) -> TextTokenizer:
+    folder: str | Path,
+    tokenizer: str | Path | None = None,
+    kind: type[Tokenizer] = TextTokenizer,
+) -> Tokenizer:
     """Load the tokenizer of a base, or the one that is named instead.
 
     Args:
         folder (str | Path): Base folder (see `models.base_folder.resolve_base`).
         tokenizer (str | Path | None): Folder or hub id of a tokenizer to use in place
             of the base's own.
+        kind (type): Class of the result, for families that encode texts in a way of
+            their own.
 
     Returns:
-        TextTokenizer: The tokenizer.
+        TextTokenizer: The tokenizer, of the class ``kind``.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -124,7 +148,7 @@ def load_tokenizer(
         raise ValueError(
             f"{source}: the tokenizer's files cannot be read ({err}). Fetch them again."
         ) from err
-    return TextTokenizer(loaded, source)
+    return kind(loaded, source)
 
 
 def _fetch(hub_id: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 import yaml
 
-from espnet_vibevoice import plugin
 from espnet_vibevoice.adapters.adapter import Adapter
 from espnet_vibevoice.adapters.effect import LoadReport, report_load
 from espnet_vibevoice.adapters.experiment import (
@@ -24,7 +23,7 @@ from espnet_vibevoice.adapters.new_folder import make_new_folder
 from espnet_vibevoice.adapters.strategies import PLAN_KEYS, build_plan, pick_plan_keys
 from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.fingerprint import fingerprint_weights
-from espnet_vibevoice.models.realtime import RealtimeModel
+from espnet_vibevoice.models.loading import load_model
 from espnet_vibevoice.tts.task import TOKEN_TYPE, VibeVoiceTTSTask, portable_base
 
 logger = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ def write_experiment(
     with make_new_folder(out) as temporary:
         fingerprint = fingerprint_weights(resolve_base(base))
         check_base(adapter, base, fingerprint)
-        base_model = RealtimeModel.from_base(base)
+        base_model = load_model(base)
         adapted = adapt_model(base_model, adapter)
         report = report_load(str(out), base_model, adapter, adapted)
         content = dict(config or _make_config(adapter)) | {"output_dir": str(out)}
@@ -91,11 +90,6 @@ def find_config(path: Path) -> dict[str, Any] | None:
 def _make_config(adapter: Adapter) -> dict[str, Any]:
     """Make a configuration from ESPnet's defaults."""
     names = [tts for tts, kind in MODEL_TYPES.items() if kind == adapter.model_type]
-    if names[0] not in plugin.TTS_CLASSES:
-        raise ValueError(
-            f"adapters for {adapter.model_type} can be converted, but not trained or "
-            f"decoded here: there is tts: {', '.join(plugin.TTS_CLASSES)} only."
-        )
     words = ["--tts", names[0], "--token_type", TOKEN_TYPE, "--normalize", "none"]
     words += ["--feats_extract", "vibevoice_latents"]
     parser = VibeVoiceTTSTask.get_parser()

@@ -14,7 +14,10 @@ import yaml
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_vibevoice.models.base_folder import resolve_base
+from espnet_vibevoice.models.config import load_config
+from espnet_vibevoice.models.multispeaker_config import MultispeakerConfig
 from espnet_vibevoice.text.tokenizer import TextTokenizer, load_tokenizer
+from espnet_vibevoice.tts.script_tokenizer import ScriptTokenizer
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -69,10 +72,24 @@ def read_tts_conf(args: argparse.Namespace) -> dict[str, Any]:
     return tts_conf
 
 
+def is_multispeaker(base: str) -> bool:
+    """Tell whether a base is of the multi-speaker family.
+
+    Args:
+        base (str): Base, see `base_folder.resolve_base`.
+    """
+    return isinstance(load_config(resolve_base(base)), MultispeakerConfig)
+
+
 def load_base_tokenizer(tts_conf: Mapping[str, Any]) -> TextTokenizer:
     """Load the tokenizer that a model's settings name: its own, or the base's.
 
     Args:
         tts_conf (Mapping): Settings with ``base`` and perhaps ``tokenizer``.
+
+    Returns:
+        TextTokenizer: A `ScriptTokenizer` for a multi-speaker base.
     """
-    return load_tokenizer(resolve_base(tts_conf["base"]), tts_conf.get("tokenizer"))
+    base = tts_conf["base"]
+    kind = ScriptTokenizer if is_multispeaker(base) else TextTokenizer
+    return load_tokenizer(resolve_base(base), tts_conf.get("tokenizer"), kind)

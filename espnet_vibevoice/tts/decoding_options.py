@@ -8,11 +8,13 @@ anything else is an error: a misspelt option must not go unnoticed.
 import difflib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from espnet_vibevoice.models.generation_settings import GenerationSettings
+from espnet_vibevoice.models.generation_settings import SpeechSettings
 
-# Value: the type that is wanted.
+Settings = TypeVar("Settings", bound=SpeechSettings)
+
+# Value: the type that is wanted. A family takes those that its settings have.
 SETTINGS = {
     "cfg_scale": float,
     "num_sampling_steps": int,
@@ -29,33 +31,33 @@ ESPNET_OPTIONS = frozenset(
 )
 
 
-def override_settings(
-    settings: GenerationSettings, options: Mapping[str, Any]
-) -> GenerationSettings:
+def override_settings(settings: Settings, options: Mapping[str, Any]) -> Settings:
     """Apply the options of one call.
 
     Args:
-        settings (GenerationSettings): Settings of ``tts_conf``.
+        settings (SpeechSettings): Settings of ``tts_conf``.
         options (Mapping): Options of the call; `OTHER_OPTIONS` and ESPnet's own are
             passed over.
 
     Returns:
-        GenerationSettings: The settings to use.
+        SpeechSettings: The settings to use, of the same class.
 
     Raises:
         ValueError: If an option is unknown, of another type or out of range.
     """
-    known = [*SETTINGS, *OTHER_OPTIONS]
+    of_family = [name for name in SETTINGS if name in vars(settings)]
+    known = [*of_family, *OTHER_OPTIONS]
     changes = {}
     for name, value in options.items():
-        if name in SETTINGS:
+        if name in of_family:
             changes[name] = _check_number(name, value)
         elif name not in ESPNET_OPTIONS and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise ValueError(
                 f"decode_conf has the unknown key {name}: {hint}Give some of "
-                f"{', '.join(known)}. Windows belong to the training configuration."
+                f"{', '.join(known)}. Other settings belong to the training "
+                "configuration."
             )
     return replace(settings, **changes)
 

@@ -3,8 +3,13 @@
 import argparse
 from pathlib import Path
 
+from espnet_vibevoice.data.latent_tables import find_semantic
+from espnet_vibevoice.data.latents import SEMANTIC
 
-def use_dumped_latents(args: argparse.Namespace, mode: str) -> None:
+
+def use_dumped_latents(
+    args: argparse.Namespace, mode: str, has_semantic: bool = False
+) -> None:
     """Train on the latents that the statistics stage wrote, not on audio.
 
     ESPnet's stage driver names the audio for training and the shape files of its
@@ -15,9 +20,12 @@ def use_dumped_latents(args: argparse.Namespace, mode: str) -> None:
     Args:
         args (Namespace): Changed in place.
         mode (str): ``train`` or ``valid``.
+        has_semantic (bool): Whether the family also learns from semantic features,
+            which lie beside the latents; they get the data name ``semantic``.
 
     Raises:
-        FileNotFoundError: If audio is named and there are no latents.
+        FileNotFoundError: If audio is named and there are no latents, or there are no
+            semantic features.
         ValueError: If the data are split.
     """
     data_key = f"{mode}_data_path_and_name_and_type"
@@ -29,6 +37,12 @@ def use_dumped_latents(args: argparse.Namespace, mode: str) -> None:
         if name == "speech" and (kind == "sound" or Path(path).name == "wav.scp"):
             path, kind = find_dumped_latents(shape_files, path), "npy"
         data.append((path, name, kind))
+    if has_semantic and all(name != SEMANTIC for _, name, _ in data):
+        data += [
+            (str(find_semantic(Path(path))), SEMANTIC, kind)
+            for path, name, kind in data
+            if name == "speech"
+        ]
     setattr(args, data_key, data)
     setattr(args, shape_key, [str(plain_shape_file(path)) for path in shape_files])
 

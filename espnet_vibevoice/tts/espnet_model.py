@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from espnet2.tts.espnet_model import ESPnetTTSModel
 
-PROMPT_NAMES = (
+FURTHER_NAMES = (
+    "semantic",
+    "semantic_lengths",
     "prompt_text",
     "prompt_text_lengths",
     "prompt_feats",
@@ -18,7 +20,8 @@ class VibeVoiceESPnetModel(ESPnetTTSModel):
     """What ESPnet trains: the extractor lets latents through, the model does the rest.
 
     ESPnet's own ``forward`` hands on a fixed list of names; ours adds the prompts that
-    the preprocessor put into the batch, and the ids that random draws follow from.
+    the preprocessor put into the batch, semantic features, and the ids that random
+    draws follow from.
     """
 
     @classmethod
@@ -53,8 +56,8 @@ class VibeVoiceESPnetModel(ESPnetTTSModel):
             text_lengths (Tensor): (B,).
             speech (Tensor): Latents, not scaled (B, T_lat, D_ac).
             speech_lengths (Tensor): (B,).
-            others: Prompts (see `VibeVoiceRealtimeTTS.forward`), ``utt_id`` and what
-                ESPnet has for other models.
+            others: Prompts and semantic features (see ``forward`` of the family),
+                ``utt_id`` and what ESPnet has for other models.
 
         Returns:
             tuple: Loss, statistics for the reporter, number of utterances.
@@ -62,7 +65,7 @@ class VibeVoiceESPnetModel(ESPnetTTSModel):
         Raises:
             RuntimeError: If the ids are those of a whole batch and this is a part.
         """
-        given = {name: others[name] for name in PROMPT_NAMES if name in others}
+        given = {name: others[name] for name in FURTHER_NAMES if name in others}
         if "utt_id" in others:
             given["utt_ids"] = others["utt_id"]
             check_ids(others["utt_id"], len(text))

@@ -6,8 +6,8 @@ checkpoint holds the trained parameters only.
 
 import argparse
 import logging
-from collections.abc import Sequence
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 
 import torch
 from espnet2.tts.abs_tts import AbsTTS
@@ -26,7 +26,7 @@ from espnet_vibevoice.models.memory import (
 )
 from espnet_vibevoice.tts.checkpoint import keep_trained_parameters_only
 from espnet_vibevoice.tts.ema import TrainedAverage
-from espnet_vibevoice.tts.voices import VoiceReader
+from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +47,11 @@ class VibeVoiceTTS(AbsTTS):
             `models.fingerprint`; None: whatever they are.
         ema_decay (float): Decay of the average of trained weights that validation,
             checkpoints and decoding take; 0: none.
-        voice_prompt (str | None): File with the voice to decode with.
+        voice_prompt (str | Sequence[str] | None): File with the voice to decode with;
+            of several speakers, one each.
 
     Attributes:
+        preprocessor_class (type): What prepares the family's data.
         base_fingerprint (str): Fingerprint of the base's weights.
         ema (TrainedAverage | None): The average, where there is one.
 
@@ -57,6 +59,7 @@ class VibeVoiceTTS(AbsTTS):
         ValueError: If the plan, memory or fingerprint do not fit the base.
     """
 
+    preprocessor_class: type[VibeVoicePreprocessor] = VibeVoicePreprocessor
     spks = None
     langs = None
     spk_embed_dim = None
@@ -70,7 +73,7 @@ class VibeVoiceTTS(AbsTTS):
         base: str,
         base_fingerprint: str | None,
         ema_decay: float,
-        voice_prompt: str | None,
+        voice_prompt: str | Sequence[str] | None,
     ):
         super().__init__()
         # 1. Base
@@ -91,7 +94,6 @@ class VibeVoiceTTS(AbsTTS):
         keep_trained_parameters_only(self, self.base_fingerprint, self.ema)
         # 4. Voices and random draws
         self.voice_prompt = voice_prompt
-        self._voices = VoiceReader(plan.parts)
         self.register_load_state_dict_post_hook(_forget_voices)
         self._epoch_seed: int | None = None
         self._step = 0
@@ -100,6 +102,29 @@ class VibeVoiceTTS(AbsTTS):
     def require_vocoder(self) -> bool:
         """Whether ESPnet has to make the waveform: no, the codec does."""
         return False
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.speech_scaling_factor.device
+
+    @abstractmethod
+    def forget_voices(self) -> None:
+        """Forget what was read of voices with weights that may change."""
+
+    @abstractmethod
+    def speak_row(self, row: Mapping[str, torch.Tensor], seed: int) -> torch.Tensor:
+        """Speak the text of a training or validation row.
+
+        The voice is that of ``tts_conf``, else the row's own.
+
+        Args:
+            row (Mapping): What `forward` takes, of one utterance, without lengths.
+            seed (int): Seed of the noise.
+
+        Returns:
+            Tensor: Waveform (T_wav,).
+        """
 
     def train(self, mode: bool = True) -> "VibeVoiceTTS":
         """Set the mode of the trained parts; frozen ones stay in evaluation mode.
@@ -110,7 +135,7 @@ class VibeVoiceTTS(AbsTTS):
             mode (bool): Whether to train.
         """
         super().train(mode)
-        self._voices.forget()
+        self.forget_voices()
         for part, module in self.model.named_children():
             if part not in self.plan.parts:
                 module.eval()
@@ -207,6 +232,6 @@ def refuse_espnet_adapter(args: argparse.Namespace) -> None:
         )
 
 
-def _forget_voices(tts: VibeVoiceTTS, incompatible_keys: Any) -> None:
+def _forget_voices(tts: VibeVoiceTTS, incompatible_keys: object) -> None:
     """Have voices read again once other weights have been loaded."""
-    tts._voices.forget()
+    tts.forget_voices()

@@ -6,7 +6,7 @@ frames, with the voice prompt that each utterance may get.
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -82,14 +82,17 @@ class RowSizes:
     def _count_prompt(self, utt_id: str) -> int:
         if self._prompts is None:
             return 0
-        prompt_id = self._prompts.utt2prompt[utt_id]
-        frames, is_whole = cut_prompt(
-            self._frames.get(prompt_id, 0),
-            self._prompts.max_frames,
-            is_own=prompt_id == utt_id,
-        )
-        tokens = self._tokens.get(prompt_id, 0) if is_whole else 0
-        return frames.stop - frames.start + tokens
+        count = 0
+        for prompt_id in self._prompts.utt2prompt[utt_id].split():
+            frames, is_whole = cut_prompt(
+                self._frames.get(prompt_id, 0),
+                self._prompts.max_frames,
+                is_own=prompt_id == utt_id,
+            )
+            count += frames.stop - frames.start
+            if is_whole and self._prompts.has_transcripts:
+                count += self._tokens.get(prompt_id, 0)
+        return count
 
 
 def find_largest_batch(
@@ -137,9 +140,8 @@ def load_batch(
     dataset = copy.copy(factory.dataset)
     dataset.cache = None  # training must not find these items in it
     preprocess = dataset.preprocess
-    if isinstance(preprocess, VibeVoicePreprocessor) and preprocess.prompts is not None:
-        prompts = replace(preprocess.prompts, drop_rate=0.0)
-        dataset.preprocess = VibeVoicePreprocessor(True, preprocess.tokenizer, prompts)
+    if isinstance(preprocess, VibeVoicePreprocessor):
+        dataset.preprocess = preprocess.keep_all_prompts()
     loader = DataLoader(
         dataset=dataset,
         batch_sampler=[list(utt_ids)],

@@ -1,4 +1,4 @@
-"""The feature extractor that turns audio into acoustic latents, once.
+"""The feature extractor that turns audio into latents and semantic features, once.
 
 In ESPnet's statistics stage it encodes audio; in training it only lets dumped
 latents through. The encoder is loaded when the first waveform arrives and is no
@@ -12,9 +12,12 @@ import humanfriendly
 import torch
 from espnet2.tts.feats_extract.abs_feats_extract import AbsFeatsExtract
 
+from espnet_vibevoice.data.latents import SEMANTIC
 from espnet_vibevoice.models.acoustic import AcousticCodec
 from espnet_vibevoice.models.config import read_codec_shape
 from espnet_vibevoice.models.encoder_file import load_codec
+from espnet_vibevoice.models.loading import load_semantic_tokenizer
+from espnet_vibevoice.models.semantic import SemanticTokenizer
 from espnet_vibevoice.score.fit import FitLimits, FitReport, measure_fit
 
 logger = logging.getLogger(__name__)
@@ -74,7 +77,9 @@ class VibeVoiceLatents(AbsFeatsExtract):
         self.acoustic_encoder = acoustic_encoder
         self.limits = FitLimits(min_encoder_fit)
         self.shape = shape
-        self._codec: list[AcousticCodec] = []  # a list hides it from state_dict()
+        # lists hide them from state_dict()
+        self._codec: list[AcousticCodec] = []
+        self._semantic: list[SemanticTokenizer | None] = []
 
     def output_size(self) -> int:
         """Return the number of latent dimensions D_ac."""
@@ -132,14 +137,31 @@ class VibeVoiceLatents(AbsFeatsExtract):
             codec = codec.to(waveforms.device)
             self._require_fit(codec, waveforms, lengths)
             self._codec.append(codec)
-        codec = self._codec[0]
-        latents = [
-            codec.encode(waveform[:length])
-            for waveform, length in zip(waveforms, lengths.tolist(), strict=True)
-        ]
-        latents_lengths = torch.tensor([len(x) for x in latents], dtype=torch.long)
-        padded = torch.nn.utils.rnn.pad_sequence(latents, batch_first=True)
-        return padded, latents_lengths.to(waveforms.device)
+        return _encode_each(self._codec[0], waveforms, lengths)
+
+    def collect_semantic(
+        self, input: torch.Tensor, input_lengths: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Encode what is said in each waveform.
+
+        Args:
+            input (Tensor): Zero-padded waveforms (B, T_wav).
+            input_lengths (Tensor): Samples of each (B,).
+
+        Returns:
+            dict: ``semantic`` (B, T_lat, D_sem), ``semantic_lengths`` (B,); empty
+            where the family has none, or latents came in place of waveforms.
+        """
+        if input.dim() == 3:
+            return {}
+        if not self._semantic:
+            tokenizer = load_semantic_tokenizer(self.base)
+            self._semantic.append(tokenizer and tokenizer.to(input.device))
+        tokenizer = self._semantic[0]
+        if tokenizer is None:
+            return {}
+        features, lengths = _encode_each(tokenizer, input, input_lengths)
+        return {SEMANTIC: features, f"{SEMANTIC}_lengths": lengths}
 
     def _require_fit(
         self, codec: AcousticCodec, waveforms: torch.Tensor, lengths: torch.Tensor
@@ -153,3 +175,18 @@ class VibeVoiceLatents(AbsFeatsExtract):
         report = FitReport(self.base, encoder, files, self.limits)
         logger.info(report.summarize())
         report.require()
+
+
+def _encode_each(
+    encoder: AcousticCodec | SemanticTokenizer,
+    waveforms: torch.Tensor,
+    lengths: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Encode each waveform of a batch (B, T_wav) on its own: (B, T_lat, D), (B,)."""
+    encoded = [
+        encoder.encode(waveform[:length])
+        for waveform, length in zip(waveforms, lengths.tolist(), strict=True)
+    ]
+    frames = torch.tensor([len(x) for x in encoded], dtype=torch.long)
+    padded = torch.nn.utils.rnn.pad_sequence(encoded, batch_first=True)
+    return padded, frames.to(waveforms.device)

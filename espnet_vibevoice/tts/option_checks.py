@@ -6,7 +6,10 @@ import inspect
 from collections.abc import Collection
 from pathlib import Path
 
+from espnet_vibevoice.adapters.experiment import MODEL_TYPES
 from espnet_vibevoice.data.kaldi import read_lines
+from espnet_vibevoice.models.base_folder import resolve_base
+from espnet_vibevoice.models.config import load_config
 from espnet_vibevoice.tts.family import refuse_espnet_adapter
 
 
@@ -69,4 +72,20 @@ def check_token_list(path: Path, vocabulary: list[str], base: str) -> None:
         raise ValueError(
             f"{path} ({len(tokens)} tokens) is not the vocabulary of {base} "
             f"({len(vocabulary)} tokens): rerun the token stage with this base"
+        )
+
+
+def check_family(tts: str, base: str) -> None:
+    """Raise ValueError if a base is of another family than the model.
+
+    Args:
+        tts (str): ``tts`` of the configuration.
+        base (str): The base, see `base_folder.resolve_base`.
+    """
+    found = load_config(resolve_base(base)).model_type
+    if found != MODEL_TYPES[tts]:
+        fitting = [name for name, kind in MODEL_TYPES.items() if kind == found]
+        raise ValueError(
+            f"tts: {tts} needs a base of model_type {MODEL_TYPES[tts]}, but that of "
+            f"{base} is {found}. Give another base, or set tts: {fitting[0]}"
         )

@@ -5,9 +5,11 @@ For a language model that would be 150 000 lines, and a wrong list would pass
 unnoticed, so ids come from the tokenizer itself.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -25,18 +27,21 @@ class PromptSource:
     """Where the voice prompts of a set come from.
 
     Args:
-        utt2prompt (Mapping): Utterance that prompts each utterance.
+        utt2prompt (Mapping): Utterance that prompts each utterance; of a dialogue one
+            for each speaker, separated by spaces.
         dataset (ESPnetDataset): The set itself: ``text`` as token ids, ``speech`` as
             latents.
         drop_rate (float): Chance that an utterance in training goes without.
         max_frames (int): Longest prompt in frames; longer ones are cut and lose
             their transcript.
+        has_transcripts (bool): Whether prompts come with their text.
     """
 
     utt2prompt: Mapping[str, str]
     dataset: ESPnetDataset
     drop_rate: float
     max_frames: int
+    has_transcripts: bool = True
 
 
 class VibeVoicePreprocessor(AbsPreprocessor):
@@ -49,6 +54,9 @@ class VibeVoicePreprocessor(AbsPreprocessor):
         tokenizer (TextTokenizer): Tokenizer of the base model.
         prompts (PromptSource | None): Voice prompts; None adds none.
     """
+
+    drop_rate_key = "prompt_drop_rate"  # of tts_conf
+    reads_scripts = False  # whether a text may have several speakers
 
     def __init__(
         self,
@@ -93,12 +101,20 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             data["prompt_feats"] = none if latents is None else latents
         return data
 
+    def keep_all_prompts(self) -> Self:
+        """Return a copy of this preprocessor that drops no prompt."""
+        kept = copy.copy(self)
+        if self.prompts is not None:
+            kept.prompts = replace(self.prompts, drop_rate=0.0)
+        kept._times_drawn = Counter()
+        return kept
+
     def _find_prompt(
         self, uid: str, prompts: PromptSource
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Load transcript and latents of a prompt; no latents: no prompt."""
         no_text = np.zeros(0, dtype=np.int64)
-        chance, place = self._draw(uid) if self.train else (1.0, 0.0)
+        chance, place = self._draw(uid, 2) if self.train else (1.0, 0.0)
         if chance < prompts.drop_rate:
             return no_text, None
         prompt_id = prompts.utt2prompt[uid]
@@ -112,8 +128,8 @@ class VibeVoicePreprocessor(AbsPreprocessor):
         text = prompt["text"] if is_whole else no_text
         return text, prompt["speech"][frames]
 
-    def _draw(self, uid: str) -> tuple[float, float]:
-        """Draw two numbers in [0, 1) for an utterance.
+    def _draw(self, uid: str, count: int) -> list[float]:
+        """Draw numbers in [0, 1) for an utterance.
 
         They follow from torch's seed, the utterance and how often it was drawn for
         under this seed, so neither from other utterances nor from how many processes
@@ -126,5 +142,4 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             self._times_drawn.clear()
         self._times_drawn[uid] += 1
         derived = derive_seed("prompt", uid, seed, self._times_drawn[uid])
-        chance, place = np.random.default_rng(derived).random(2)
-        return float(chance), float(place)
+        return np.random.default_rng(derived).random(count).tolist()

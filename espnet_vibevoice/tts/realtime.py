@@ -1,4 +1,7 @@
-"""VibeVoice-Realtime as ESPnet sees it: a batch in, a loss or a waveform out."""
+"""VibeVoice-Realtime as ESPnet sees it: a batch in, a loss or a waveform out.
+
+Long only because each setting is a keyword of its own, with its line of explanation.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +12,7 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 
 from espnet_vibevoice.adapters.strategies import build_plan
 from espnet_vibevoice.models.batch import PromptBatch
-from espnet_vibevoice.models.builtin import REALTIME_TYPE
+from espnet_vibevoice.models.config import REALTIME_TYPE
 from espnet_vibevoice.models.generation import (
     GenerationSettings,
     generate,
@@ -28,6 +31,7 @@ from espnet_vibevoice.tts.prompts import (
     DEFAULT_PROMPT_DROP_RATE,
     validate_prompt_settings,
 )
+from espnet_vibevoice.tts.voices import VoiceReader, read_row_voice
 
 
 class VibeVoiceRealtimeTTS(VibeVoiceTTS):
@@ -169,6 +173,7 @@ class VibeVoiceRealtimeTTS(VibeVoiceTTS):
             ema_decay=ema_decay,
             voice_prompt=voice_prompt,
         )
+        self._voices = VoiceReader(plan.parts)
         self.check_sizes(idim, odim, base)
         if self.model.negative_prompt_id is None:
             conf = {"base": base, "tokenizer": tokenizer}
@@ -298,3 +303,17 @@ class VibeVoiceRealtimeTTS(VibeVoiceTTS):
             branches = start_branches(self.model, prompt)
             result = generate(self.model, text, settings, generator, branches=branches)
         return {"wav": result.waveform, "prob": result.eos_probability}
+
+    def speak_row(self, row: Mapping[str, torch.Tensor], seed: int) -> torch.Tensor:
+        """Speak the text of a row, see `VibeVoiceTTS.speak_row`."""
+        given = {name: tensor.to(self.device) for name, tensor in row.items()}
+        prompt = None  # leaves the choice to tts_conf
+        if self.voice_prompt is None:
+            with autocast(self.memory, self.device):
+                text_type = self.loss_settings.prompt_text_type
+                prompt = read_row_voice(self.model, given, text_type)
+        return self.inference(given["text"], voice_prompt=prompt, seed=seed)["wav"]
+
+    def forget_voices(self) -> None:
+        """Have voices read again: their caches come from the weights."""
+        self._voices.forget()

@@ -15,10 +15,8 @@ from espnet2.torch_utils.device_funcs import to_device
 from torch import Tensor
 
 from espnet_vibevoice.data.audio import write_wav
-from espnet_vibevoice.models.memory import autocast
-from espnet_vibevoice.models.voice_prompt import VoicePrompt, build_voice_prompt
+from espnet_vibevoice.tts.family import VibeVoiceTTS
 from espnet_vibevoice.tts.random_states import keep_random_states
-from espnet_vibevoice.tts.realtime import VibeVoiceRealtimeTTS
 from espnet_vibevoice.tts.throughput import Batch
 
 if TYPE_CHECKING:  # starting takes seconds less without it
@@ -106,12 +104,12 @@ def is_sample_epoch(epoch: int, sample_interval: int, max_epoch: int) -> bool:
 
 @torch.no_grad()
 def write_samples(
-    tts: VibeVoiceRealtimeTTS, batches: Iterable[Batch], writer: SampleWriter
+    tts: VibeVoiceTTS, batches: Iterable[Batch], writer: SampleWriter
 ) -> None:
     """Speak the texts of some batches. An utterance that fails is logged by name.
 
     Args:
-        tts (VibeVoiceRealtimeTTS): The model; it is left in evaluation mode.
+        tts (VibeVoiceTTS): The model; it is left in evaluation mode.
         batches (Iterable): Ids and tensors of validation batches.
         writer (SampleWriter): Where samples go.
     """
@@ -127,31 +125,15 @@ def write_samples(
                         "%s: no sample of epoch %d: %s", utt_id, writer.epoch, err
                     )
                     continue
-                device = tts.model.tts_input_types.weight.device
                 codec = tts.model.acoustic_tokenizer
-                writer.write(utt_id, waveform, codec.decode(to_device(natural, device)))
+                rendering = codec.decode(to_device(natural, tts.device))
+                writer.write(utt_id, waveform, rendering)
 
 
-def _speak(tts: VibeVoiceRealtimeTTS, batch: dict[str, Tensor], row: int) -> Tensor:
+def _speak(tts: VibeVoiceTTS, batch: dict[str, Tensor], row: int) -> Tensor:
     """Speak the text of a row with its voice prompt, (T_wav,)."""
-    device = tts.model.tts_input_types.weight.device
-    text = _cut(batch, "text", row).to(device)
-    prompt = _read_prompt(tts, batch, row)
-    return tts.inference(text, voice_prompt=prompt, seed=SAMPLE_SEED)["wav"]
-
-
-def _read_prompt(
-    tts: VibeVoiceRealtimeTTS, batch: dict[str, Tensor], row: int
-) -> VoicePrompt | None:
-    """Read the voice of a row; None leaves the choice to ``tts_conf``."""
-    if "prompt_feats" not in batch or tts.voice_prompt is not None:
-        return None
-    latents, text = _cut(batch, "prompt_feats", row), _cut(batch, "prompt_text", row)
-    if len(latents) == 0 or len(text) == 0:
-        return None
-    text_type = tts.loss_settings.prompt_text_type
-    with autocast(tts.memory, tts.model.tts_input_types.weight.device):
-        return build_voice_prompt(tts.model, latents, text, text_type)
+    names = [name for name in batch if f"{name}_lengths" in batch]
+    return tts.speak_row({name: _cut(batch, name, row) for name in names}, SAMPLE_SEED)
 
 
 def _cut(batch: dict[str, Tensor], name: str, row: int) -> Tensor:

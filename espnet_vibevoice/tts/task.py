@@ -18,19 +18,20 @@ from espnet2.tts.espnet_model import ESPnetTTSModel
 from espnet_vibevoice import plugin
 from espnet_vibevoice.adapters.summary import refuse_untrained
 from espnet_vibevoice.data.kaldi import write_table
-from espnet_vibevoice.data.latents import count_frames_in_shape_file
+from espnet_vibevoice.data.latents import SEMANTIC, count_frames_in_shape_file
 from espnet_vibevoice.models.config import read_codec_shape
 from espnet_vibevoice.models.fingerprint import find_revision
 from espnet_vibevoice.tts.conf import load_base_tokenizer
 from espnet_vibevoice.tts.dumped_latents import use_dumped_latents
 from espnet_vibevoice.tts.espnet_model import VibeVoiceESPnetModel
 from espnet_vibevoice.tts.option_checks import (
+    check_family,
     check_keys,
     check_token_list,
     refuse_other_ways,
 )
-from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
 from espnet_vibevoice.tts.prompts import build_prompt_source
+from espnet_vibevoice.tts.script_checks import check_lengths
 from espnet_vibevoice.tts.statistics import build_statistics_model
 from espnet_vibevoice.tts.trainer import VibeVoiceTrainer
 
@@ -62,6 +63,19 @@ class VibeVoiceTTSTask(TTSTask):
     def is_ours(cls, args: argparse.Namespace) -> bool:
         """Tell whether the configuration asks for one of our models."""
         return args.tts in plugin.TTS_CLASSES
+
+    @classmethod
+    def reads_scripts(cls, args: argparse.Namespace) -> bool:
+        """Tell whether the model is of the multi-speaker family."""
+        return plugin.TTS_CLASSES[args.tts].preprocessor_class.reads_scripts
+
+    @classmethod
+    def optional_data_names(
+        cls, train: bool = True, inference: bool = False
+    ) -> tuple[str, ...]:
+        """Admit semantic features, which the multi-speaker family is trained on."""
+        names = super().optional_data_names(train, inference)
+        return names if inference else (*names, SEMANTIC)
 
     @classmethod
     def main(
@@ -103,7 +117,7 @@ class VibeVoiceTTSTask(TTSTask):
         refuse_other_ways(args)
         if not args.collect_stats:
             for mode in ("train", "valid"):
-                use_dumped_latents(args, mode)
+                use_dumped_latents(args, mode, cls.reads_scripts(args))
         super().main_worker(args)
         # ESPnet leaves the group of processes to the end of the interpreter, where a
         # thread of it that still runs aborts a process that has finished its training.
@@ -154,7 +168,9 @@ class VibeVoiceTTSTask(TTSTask):
     ) -> Callable | None:
         """Return the preprocessor: the base's tokenizer for our models."""
         if cls.is_ours(args) and args.use_preprocessor:
-            return VibeVoicePreprocessor(train, load_base_tokenizer(args.tts_conf))
+            check_family(args.tts, args.tts_conf["base"])
+            kind = plugin.TTS_CLASSES[args.tts].preprocessor_class
+            return kind(train, load_base_tokenizer(args.tts_conf))
         return super().build_preprocess_fn(args, train)
 
     @classmethod
@@ -176,8 +192,11 @@ class VibeVoiceTTSTask(TTSTask):
             options.data_path_and_name_and_type,
             options.shape_files,
             options.preprocess_fn.tokenizer,
+            type(options.preprocess_fn),
         )
         options.preprocess_fn.prompts = prompts
+        if cls.reads_scripts(args):
+            check_lengths(args.tts_conf["base"], options.shape_files, prompts)
         if prompts is not None and distributed_option.dist_rank in (None, 0):
             path = Path(args.output_dir) / f"utt2prompt.{mode}"
             write_table(path, prompts.utt2prompt)

@@ -5,11 +5,17 @@ the model that speaks, once, and again after its weights have changed.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from espnet_vibevoice.models.realtime import RealtimeModel
-from espnet_vibevoice.models.voice_prompt import VoicePrompt, load_voice_prompt
+from espnet_vibevoice.models.voice_prompt import (
+    VoicePrompt,
+    build_voice_prompt,
+    load_voice_prompt,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -85,3 +91,22 @@ class VoiceReader:
             voice if isinstance(voice, str) else "voice prompt",
             ", ".join(self._tuned),
         )
+
+
+def read_row_voice(
+    model: RealtimeModel, row: Mapping[str, torch.Tensor], text_type: int
+) -> VoicePrompt | None:
+    """Read the voice prompt of a training or validation row.
+
+    Args:
+        model (RealtimeModel): The model that is to speak.
+        row (Mapping): What a batch holds of the row, on the model's device.
+        text_type (int): Type of the transcript, as in training.
+
+    Returns:
+        VoicePrompt | None: The prompt; None if the row has none with a transcript.
+    """
+    latents, transcript = row.get("prompt_feats"), row.get("prompt_text")
+    if latents is None or transcript is None or 0 in (len(latents), len(transcript)):
+        return None
+    return build_voice_prompt(model, latents, transcript, text_type)

@@ -101,3 +101,31 @@ def test_find_prompts_utterance_without_speaker_raises(folder):
 )
 def test_cut_prompt_keeps_within_the_limits(num_frames, is_own, place, wanted):
     assert cut_prompt(num_frames, 20, is_own=is_own, place=place) == wanted
+
+
+def test_find_prompts_dialogue_takes_a_prompt_for_each_speaker(folder):
+    write_table(folder / "utt2prompt", {"a_0": "a_3  b_1", "b_0": "b_1"})
+    table = find_prompts(folder / "text", FRAMES, 20, num_speakers={"a_0": 2})
+    assert table["a_0"] == "a_3 b_1" and table["b_0"] == "b_1"
+    assert all(prompt in SPEAKERS for utt, prompt in table.items() if utt != "a_0")
+
+
+def test_find_prompts_dialogue_prompts_nobody(folder):
+    write_table(folder / "utt2prompt", {"b_0": "a_1 a_2"})
+    table = find_prompts(folder / "text", FRAMES, 20, num_speakers={"b_0": 2})
+    assert table["b_1"] == "b_1"
+
+
+@pytest.mark.parametrize("prompts", [{}, {"a_0": "a_1"}, {"a_0": "a_1 gone"}])
+def test_find_prompts_dialogue_without_voices_raises(folder, prompts):
+    write_table(folder / "utt2prompt", prompts)
+    message = r"each speaker of the dialogues 1 \(a_0\).*voice_prompt_drop_rate=1"
+    with pytest.raises(ValueError, match=message):
+        find_prompts(folder / "text", FRAMES, 20, num_speakers={"a_0": 2})
+
+
+def test_find_prompts_two_prompts_for_one_speaker_are_replaced(folder, caplog):
+    write_table(folder / "utt2prompt", {"b_0": "a_1 a_2"})
+    with caplog.at_level(logging.WARNING):
+        assert find_prompts(folder / "text", FRAMES, 20)["b_0"] == "b_1"
+    assert "no usable prompt" in caplog.text

@@ -1,4 +1,5 @@
 import argparse
+import shutil
 
 import pytest
 
@@ -95,5 +96,6 @@ def test_load_base_tokenizer_prefers_the_named_one(tiny_base, tmp_path):
     tokenizer = load_base_tokenizer({"base": str(tiny_base)})
     assert tokenizer.source == str(tiny_base)
     (tmp_path / "bare").mkdir()
+    shutil.copy(tiny_base / "config.json", tmp_path / "bare")
     conf = {"base": str(tmp_path / "bare"), "tokenizer": str(tiny_base)}
     assert load_base_tokenizer(conf).vocabulary() == tokenizer.vocabulary()

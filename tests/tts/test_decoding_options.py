@@ -20,7 +20,10 @@ def test_override_settings_takes_ours_and_leaves_espnets():
     ("options", "message"),
     [
         ({"cfg_scal": 2.0}, "unknown key cfg_scal: did you mean cfg_scale"),
-        ({"text_window": 5}, "text_window: .*Windows belong to the training config"),
+        (
+            {"text_window": 5},
+            "text_window: .*Other settings belong to the train",
+        ),
         ({"cfg_scale": "2"}, "cfg_scale is '2', wanted a number of type float"),
         ({"max_frames": 2.5}, "max_frames is 2.5, wanted a number of type int"),
         ({"max_frames": True}, "max_frames is True, wanted a number"),

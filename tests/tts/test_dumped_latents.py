@@ -62,3 +62,23 @@ def test_use_dumped_latents_of_split_data_raises(stats, tmp_path):
     args = make_tiny_args(stats, str(tmp_path / "splits2/wav.scp"))
     with pytest.raises(ValueError, match="give --num_splits 1"):
         use_dumped_latents(args, "train")
+
+
+@pytest.mark.parametrize(("speech", "kind"), [("wav", "npy"), ("ark", "kaldi_ark")])
+def test_use_dumped_latents_finds_semantic_features_beside(
+    stats, tmp_path, speech, kind
+):
+    folder = stats / "collect_feats" if speech == "wav" else tmp_path
+    (folder / "semantic.scp").write_text("")
+    args = make_tiny_args(stats)
+    if speech == "ark":
+        args = make_tiny_args(stats, str(tmp_path / "feats.scp"), "kaldi_ark")
+    for _ in range(2):  # given again as in a resumed training's config.yaml
+        use_dumped_latents(args, "train", has_semantic=True)
+        data = args.train_data_path_and_name_and_type
+        assert data[2:] == [(str(folder / "semantic.scp"), "semantic", kind)]
+
+
+def test_use_dumped_latents_without_semantic_features_raises(stats):
+    with pytest.raises(FileNotFoundError, match=r"semantic\.scp: no such .*stage 5"):
+        use_dumped_latents(make_tiny_args(stats), "train", has_semantic=True)
