@@ -2,11 +2,14 @@
 
 import espnet2.tasks.tts as espnet_tts
 import pytest
+from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler
+from espnet2.tasks import abs_task
 from torch import multiprocessing
 
 from espnet_vibevoice import plugin
 from espnet_vibevoice.tts.latents import VibeVoiceLatents
 from espnet_vibevoice.tts.realtime import VibeVoiceRealtimeTTS
+from espnet_vibevoice.tts.scheduler import WarmupCosineLR
 from espnet_vibevoice.tts.task import VibeVoiceTTSTask
 
 # Runs in a process that has unpickled the worker and imported nothing itself.
@@ -44,11 +47,18 @@ def test_registered_classes_are_of_the_kind_that_espnet_checks():
             assert name == name.lower() and issubclass(kind, choices.base_type)
 
 
+def test_import_registers_our_scheduler_beside_espnets():
+    schedulers = abs_task.scheduler_classes
+    assert schedulers["warmupcosinelr"] is WarmupCosineLR
+    assert issubclass(WarmupCosineLR, AbsBatchStepScheduler)
+    assert {"warmuplr", "cosineannealingwarmuprestarts"} <= set(schedulers)
+
+
 def test_register_classes_twice_is_once():
-    before = dict(espnet_tts.tts_choices.classes)
+    before = dict(espnet_tts.tts_choices.classes), dict(abs_task.scheduler_classes)
     plugin.register_classes()
     plugin.register_classes()
-    assert espnet_tts.tts_choices.classes == before
+    assert (espnet_tts.tts_choices.classes, abs_task.scheduler_classes) == before
 
 
 def test_register_classes_puts_back_what_is_missing(monkeypatch):

@@ -1,11 +1,13 @@
 """Tell what a model contains and what a strategy would train of it."""
 
 import argparse
+from typing import Any
 
 from espnet_vibevoice.adapters.strategies import (
     DEFAULT_RANK,
     DEFAULT_STRATEGY,
     STRATEGY_NAMES,
+    pick_plan_keys,
 )
 from espnet_vibevoice.errors import run_command
 
@@ -17,19 +19,40 @@ def get_parser() -> argparse.ArgumentParser:
         "model", help="folder, hub id, or one of realtime-0.5b, 1.5b, 7b"
     )
     parser.add_argument(
+        "--train_config",
+        help="training configuration whose tts_conf says what would be trained",
+    )
+    parser.add_argument(
         "--strategy",
         choices=STRATEGY_NAMES,
-        default=DEFAULT_STRATEGY,
-        help=f"what would be trained (default: {DEFAULT_STRATEGY})",
+        help="what would be trained; overrules the configuration "
+        f"(default: {DEFAULT_STRATEGY})",
     )
     parser.add_argument(
         "--lora_rank",
         type=int,
-        default=DEFAULT_RANK,
-        help=f"rank of LoRA, more learns more (default: {DEFAULT_RANK})",
+        help="rank of LoRA, more learns more; overrules the configuration "
+        f"(default: {DEFAULT_RANK})",
     )
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     return parser
+
+
+def read_plan_keys(args: argparse.Namespace) -> dict[str, Any]:
+    """Gather what is to be trained from the configuration and the options."""
+    keys = {}
+    if args.train_config is not None:
+        from espnet_vibevoice.tts.conf import read_tts_conf
+
+        given = argparse.Namespace(
+            train_config=args.train_config,
+            train_args="",
+            base=args.model,
+            acoustic_encoder=None,
+        )
+        keys = pick_plan_keys(read_tts_conf(given))
+    own = {"strategy": args.strategy, "lora_rank": args.lora_rank}
+    return keys | {key: value for key, value in own.items() if value is not None}
 
 
 def main() -> None:
@@ -37,7 +60,7 @@ def main() -> None:
     args = get_parser().parse_args()
     from espnet_vibevoice.models.inspection import inspect_model
 
-    report = inspect_model(args.model, args.strategy, args.lora_rank)
+    report = inspect_model(args.model, **read_plan_keys(args))
     print(report.to_json() if args.json else report.to_table())
 
 

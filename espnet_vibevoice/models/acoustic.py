@@ -3,7 +3,7 @@
 Built from transformers' VibeVoice encoder and decoder. The original pads every
 strided layer on its right so that no sample is lost; transformers leaves that out, so
 the encoder's layers are called one by one here. Loaded weights are frozen; only
-`encoder_training` thaws those of the encoder.
+`encoder_training` thaws those of the encoder. Autocast never reaches the codec.
 """
 
 import torch
@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from espnet_vibevoice.models.config import RealtimeConfig
+from espnet_vibevoice.models.conversion import leave_autocast
 
 
 class AcousticCodec(nn.Module):
@@ -97,11 +98,12 @@ class AcousticCodec(nn.Module):
         """
         assert self.encoder is not None and waveforms.dim() == 2, waveforms.shape
         weight = self.encoder.head.conv.weight
-        hidden = self.encoder.stem(waveforms.to(weight)[:, None])  # (B, C, T)
-        for layer in self.encoder.conv_layers:
-            missing = -hidden.shape[-1] % layer.conv.conv.stride[0]
-            hidden = layer(nn.functional.pad(hidden, (0, missing)))
-        return self.encoder.head(hidden).transpose(1, 2).float()  # (B, T_lat, D)
+        with leave_autocast(weight):
+            hidden = self.encoder.stem(waveforms.to(weight)[:, None])  # (B, C, T)
+            for layer in self.encoder.conv_layers:
+                missing = -hidden.shape[-1] % layer.conv.conv.stride[0]
+                hidden = layer(nn.functional.pad(hidden, (0, missing)))
+            return self.encoder.head(hidden).transpose(1, 2).float()  # (B, T_lat, D)
 
     def run_decoder(self, latents: Tensor) -> Tensor:
         """Decode latents of one length; gradients flow if they are on.
@@ -112,8 +114,10 @@ class AcousticCodec(nn.Module):
         Returns:
             Tensor: Waveforms (B, T_lat * hop_samples), float32.
         """
-        hidden = latents.to(self.decoder.head.conv.weight).transpose(1, 2)
-        return self.decoder(hidden).audio[:, 0].float()
+        weight = self.decoder.head.conv.weight
+        with leave_autocast(weight):
+            hidden = latents.to(weight).transpose(1, 2)
+            return self.decoder(hidden).audio[:, 0].float()
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

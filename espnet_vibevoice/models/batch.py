@@ -1,5 +1,11 @@
-"""What a training step gets: texts, latents and, for some rows, a voice prompt."""
+"""What a training step gets: texts, latents, voice prompts and random draws.
 
+What is drawn for a row comes from a seed of its own, not from its place in the batch:
+neither neighbours nor the number of processes change it.
+"""
+
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,12 +42,7 @@ class PromptBatch:
 
     @classmethod
     def make_empty(cls, text: Tensor, latents: Tensor) -> "PromptBatch":
-        """Make the prompts of a batch without any.
-
-        Args:
-            text (Tensor): Token ids of the batch (B, T_text).
-            latents (Tensor): Latents of the batch (B, T_lat, D).
-        """
+        """Make the prompts of a batch (B, T_text), (B, T_lat, D) without any."""
         none = torch.zeros(len(text), dtype=torch.long, device=text.device)
         return cls(text[:, :0], none, latents[:, :0], none)
 
@@ -123,21 +124,74 @@ def build_sequences(
     return SequenceBatch(joined_text, joined_latents.float(), layout)
 
 
-def draw_rows(
-    num_rows: int, rate: float, generator: torch.Generator | None = None
-) -> Tensor:
-    """Choose the rows that run the negative prompt.
+def derive_seed(*parts: str | int) -> int:
+    """Make a seed from what it belongs to, the same in every process and run.
+
+    Args:
+        parts (str | int): For instance an utterance id and a number; none has spaces.
+
+    Returns:
+        int: Seed in [0, 2**63).
+    """
+    name = " ".join(str(part) for part in parts)
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def seed_rows(utt_ids: Sequence[str], seed: int, step: int) -> Tensor:
+    """Give each utterance of a batch the seed of what is drawn for it.
+
+    Args:
+        utt_ids (Sequence[str]): Utterance of each row.
+        seed (int): Seed of the epoch.
+        step (int): Number of the training step within it.
+
+    Returns:
+        Tensor: Seeds, int64 (B,).
+    """
+    return torch.tensor([derive_seed(utt_id, seed, step) for utt_id in utt_ids])
+
+
+def start_generators(
+    num_rows: int,
+    row_seeds: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> list[torch.Generator]:
+    """Start a source of randomness on the CPU for each row.
 
     Args:
         num_rows (int): Rows of the batch, B.
+        row_seeds (Tensor | None): Seed of each row, int64 (B,); drawn if None.
+        generator (torch.Generator | None): Where seeds are drawn; default global.
+
+    Returns:
+        list[torch.Generator]: B generators.
+
+    Raises:
+        ValueError: If there are more or fewer seeds.
+    """
+    if row_seeds is None:
+        device = "cpu" if generator is None else generator.device
+        size = (num_rows,)
+        row_seeds = torch.randint(2**63 - 1, size, generator=generator, device=device)
+    if row_seeds.shape != (num_rows,):
+        raise ValueError(
+            f"row_seeds {tuple(row_seeds.shape)}: wanted ({num_rows},), one of each row"
+        )
+    return [torch.Generator().manual_seed(seed) for seed in row_seeds.tolist()]
+
+
+def draw_rows(generators: Sequence[torch.Generator], rate: float) -> Tensor:
+    """Choose the rows that run the negative prompt.
+
+    Args:
+        generators (Sequence[torch.Generator]): Source of each row, B.
         rate (float): Chance of each row.
-        generator (torch.Generator | None): Source of randomness.
 
     Returns:
         Tensor: True for chosen rows, bool (B,).
     """
-    device = generator.device if generator is not None else "cpu"
-    return torch.rand(num_rows, generator=generator, device=device) < rate
+    return torch.cat([torch.rand(1, generator=source) for source in generators]) < rate
 
 
 def replace_text(

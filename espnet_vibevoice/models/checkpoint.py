@@ -28,9 +28,9 @@ UNUSED_EMBEDDING = "model.tts_language_model.embed_tokens.weight"
 
 # Ours to the original's, tried in order, each on the result of the one before.
 _RENAMES = [
-    (r"^(?!tts_eos_classifier\.)", "model."),
-    (r"(\.acoustic_connector)\.linear_(\d)\.", r"\1.fc\2."),
-    (r"(\.acoustic_connector)\.act\.", r"\1.norm."),
+    (r"^(?!tts_eos_classifier\.|lm_head\.)", "model."),
+    (r"(\.(?:acoustic|semantic)_connector)\.linear_(\d)\.", r"\1.fc\2."),
+    (r"(\.(?:acoustic|semantic)_connector)\.act\.", r"\1.norm."),
     (r"(\.prediction_head)\.timestep_proj\.fc1\.", r"\1.t_embedder.mlp.0."),
     (r"(\.prediction_head)\.timestep_proj\.fc2\.", r"\1.t_embedder.mlp.2."),
     (r"(\.prediction_head\.layers\.\d+)\.linear\.", r"\1.adaLN_modulation.1."),
@@ -44,6 +44,17 @@ _RENAMES = [
     (r"(\.(?:en|de)coder)\.conv_layers\.(\d+)\.stage\.", r"\1.stages.+\2."),
     (r"\.mixer\.conv\.", ".mixer.conv.conv.conv."),
     (r"(\.(?:en|de)coder\.head)\.conv\.", r"\1.conv.conv."),
+]
+# The original's back to ours, inside a part other than the codec. Each result is
+# translated forward and compared, so the two lists cannot disagree.
+_RENAMES_BACK = [
+    (r"^fc(\d)\.", r"linear_\1."),
+    (r"^norm\.", "act."),
+    (r"^t_embedder\.mlp\.0\.", "timestep_proj.fc1."),
+    (r"^t_embedder\.mlp\.2\.", "timestep_proj.fc2."),
+    (r"^(layers\.\d+)\.adaLN_modulation\.1\.", r"\1.linear."),
+    (r"^final_layer\.linear\.", "final_layer.linear_2."),
+    (r"^final_layer\.adaLN_modulation\.1\.", "final_layer.linear_1."),
 ]
 
 
@@ -61,6 +72,43 @@ def original_name(name: str) -> str:
         name = re.sub(pattern, replacement, name)
     # "+i": our layer i is the original's i + 1, because its stem is layer 0.
     return re.sub(r"\+(\d+)", lambda match: str(int(match[1]) + 1), name)
+
+
+def original_name_in(part: str, name: str) -> str:
+    """Name of a weight inside its part, as the original has it.
+
+    Args:
+        part (str): Part, such as ``prediction_head``.
+        name (str): Our name inside the part.
+
+    Example:
+        >>> original_name_in("prediction_head", "layers.0.linear.weight")
+        'layers.0.adaLN_modulation.1.weight'
+    """
+    start = original_name(f"{part}.x").removesuffix("x")
+    return original_name(f"{part}.{name}").removeprefix(start)
+
+
+def our_name_in(part: str, name: str) -> str:
+    """Our name of a weight inside its part: undoes `original_name_in`.
+
+    Args:
+        part (str): Part other than the codec.
+        name (str): The original's name inside the part.
+
+    Raises:
+        ValueError: If no weight of ours has that name in the original.
+    """
+    ours = name
+    if part.endswith("_connector") or part == "prediction_head":
+        for pattern, replacement in _RENAMES_BACK:
+            ours = re.sub(pattern, replacement, ours)
+    if original_name_in(part, ours) != name:
+        raise ValueError(
+            f"{part}: {name} is no name of a weight in the original format. Write "
+            "the names as the original checkpoint has them."
+        )
+    return ours
 
 
 def find_weights(folder: Path) -> dict[str, Path]:

@@ -5,6 +5,8 @@ velocity ``alpha_t e - sigma_t x`` (v-prediction, Salimans and Ho 2022, section 
 The solver is that of diffusers with the settings of the original.
 """
 
+from collections.abc import Sequence
+
 import torch
 from diffusers import DPMSolverMultistepScheduler
 from torch import Tensor, nn
@@ -85,30 +87,32 @@ class CosineSchedule(nn.Module):
 
 
 def draw_noise(
-    num_frames: int,
+    generators: Sequence[torch.Generator],
+    frame_counts: Sequence[int],
     draws: int,
     dim: int,
     num_train_timesteps: int,
-    generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Draw what the diffusion loss needs, on the generator's device (default CPU).
+    """Draw what the diffusion loss needs on the CPU, each row from its own source.
 
     Args:
-        num_frames (int): Frames, N.
+        generators (Sequence[torch.Generator]): Source of each row, B.
+        frame_counts (Sequence[int]): Frames of each row, together N.
         draws (int): Draws per frame, R.
         dim (int): Latent size, D.
         num_train_timesteps (int): Timesteps are uniform in [0, this).
-        generator (torch.Generator | None): Source of randomness.
 
     Returns:
-        tuple[Tensor, Tensor]: Noise (N, R, D) and int64 timesteps (N, R).
+        tuple[Tensor, Tensor]: Noise (N, R, D) and int64 timesteps (N, R), row after
+            row.
     """
-    device = generator.device if generator is not None else "cpu"
-    noise = torch.randn(num_frames, draws, dim, generator=generator, device=device)
-    timesteps = torch.randint(
-        num_train_timesteps, (num_frames, draws), generator=generator, device=device
-    )
-    return noise, timesteps
+    rows = list(zip(generators, frame_counts, strict=True))
+    noise = [torch.randn(n, draws, dim, generator=source) for source, n in rows]
+    timesteps = [
+        torch.randint(num_train_timesteps, (n, draws), generator=source)
+        for source, n in rows
+    ]
+    return torch.cat(noise), torch.cat(timesteps)
 
 
 def compute_diffusion_loss(

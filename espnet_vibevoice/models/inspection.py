@@ -15,10 +15,15 @@ from typing import Any
 from safetensors import safe_open
 from torch import nn
 
-from espnet_vibevoice.adapters.strategies import Strategy, find_strategy
+from espnet_vibevoice.adapters.parts import HEAD, LINEAR_LAYERS
+from espnet_vibevoice.adapters.strategies import TrainingPlan, build_plan
 from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.builtin import BUILTIN_NAMES, build_parts, load_builtin
-from espnet_vibevoice.models.checkpoint import UNUSED_EMBEDDING, find_weights
+from espnet_vibevoice.models.checkpoint import (
+    UNUSED_EMBEDDING,
+    find_weights,
+    our_name_in,
+)
 
 _CLASSES = {
     "language_model": "Qwen2Model",
@@ -65,7 +70,7 @@ class PartReport:
         class_name (str): Class that it is loaded into; ``unknown`` for strange parts.
         parameters (int): Number of parameters.
         dtype (str): Types of its weights.
-        training (str): full | lora | frozen.
+        training (str): full | lora r16 (with its rank) | dora r16 | frozen.
         trainable (int): Parameters that training adds (LoRA) or changes.
     """
 
@@ -141,53 +146,53 @@ class ModelReport:
         return lines
 
 
-def inspect_model(model: str, strategy: str, rank: int) -> ModelReport:
+def inspect_model(model: str, **plan_keys: Any) -> ModelReport:
     """Tell what a model contains and what a strategy would train of it.
 
     Args:
         model (str): Built-in name, or a base, see `base_folder.resolve_base`.
-        strategy (str): Name of a strategy.
-        rank (int): Rank of LoRA.
+        plan_keys: What is trained, see `strategies.build_plan`.
 
     Raises:
         FileNotFoundError: If the base or one of its files does not exist.
-        ValueError: If it is no VibeVoice model or there is no such strategy.
+        ValueError: If it is no VibeVoice model or the plan does not fit it.
     """
     if model in BUILTIN_NAMES:
         original = load_builtin(model)
         # the released realtime base comes without an encoder
         parts = build_parts(original, has_encoder=False)
-        chosen = find_strategy(original["model_type"], strategy, rank)
+        plan = build_plan(original["model_type"], **plan_keys)
         weights = list(_list_modules(parts, original["torch_dtype"]))
-        return _report(model, original, chosen, weights, {})
+        return _report(model, original, plan, weights, {})
     folder = resolve_base(model)
     original = _read_config(folder)
-    chosen = find_strategy(str(original.get("model_type")), strategy, rank)
+    plan = build_plan(str(original.get("model_type")), **plan_keys)
     weights, constants = _read_heads(folder)
-    return _report(model, original, chosen, weights, constants)
+    return _report(model, original, plan, weights, constants)
 
 
 def _report(
     model: str,
     original: dict[str, Any],
-    strategy: Strategy,
+    plan: TrainingPlan,
     weights: list[Weight],
     constants: dict[str, float],
 ) -> ModelReport:
     """Count."""
     unused = [w for w in weights if _full_name(w) == UNUSED_EMBEDDING]
     used = [w for w in weights if w not in unused]
+    layers = {w.name.split(".")[1] for w in used if _is_head_layer(w)}
+    plan.check_head_layers(len(layers))
     names = sorted({weight.part for weight in used}, key=_find_place)
     parts = [
-        _count_part(name, strategy, [w for w in used if w.part == name])
-        for name in names
+        _count_part(name, plan, [w for w in used if w.part == name]) for name in names
     ]
     parameters = sum(part.parameters for part in parts)
     trainable = sum(part.trainable for part in parts)
     return ModelReport(
         model=model,
         model_type=original["model_type"],
-        strategy=strategy.name,
+        strategy=plan.strategy,
         parts=parts,
         parameters=parameters,
         trainable=trainable,
@@ -199,15 +204,20 @@ def _report(
     )
 
 
-def _count_part(name: str, strategy: Strategy, weights: list[Weight]) -> PartReport:
+def _is_head_layer(weight: Weight) -> bool:
+    """Tell whether a weight lies in one of the diffusion head's layers."""
+    return weight.part == HEAD and weight.name.startswith("layers.")
+
+
+def _count_part(name: str, plan: TrainingPlan, weights: list[Weight]) -> PartReport:
     """Make one row."""
     return PartReport(
         name=name,
         class_name=_CLASSES.get(name, "unknown"),
         parameters=sum(math.prod(weight.shape) for weight in weights),
         dtype=", ".join(sorted({weight.dtype for weight in weights})),
-        training=strategy.describe(name),
-        trainable=sum(strategy.count_trained(name, w.name, w.shape) for w in weights),
+        training=plan.describe(name),
+        trainable=sum(plan.count_trained(name, w.name, w.shape) for w in weights),
     )
 
 
@@ -231,6 +241,8 @@ def _read_heads(folder: Path) -> tuple[list[Weight], dict[str, float]]:
                 head = file.get_slice(full_name)
                 dtype = _DTYPES.get(head.get_dtype(), head.get_dtype())
                 part, inner = _split_name(name)
+                if part in LINEAR_LAYERS:  # what LoRA may name is named as ours
+                    inner = our_name_in(part, inner)
                 weights.append(Weight(part, inner, tuple(head.get_shape()), dtype))
     return weights, constants
 

@@ -7,6 +7,7 @@ prompt and text, so that guidance has a branch to lean on; those rows take no pa
 the end-of-speech loss, because generation never asks the classifier about that branch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,12 @@ from espnet_vibevoice.models.batch import (
     build_sequences,
     draw_rows,
     replace_text,
+    start_generators,
     validate_batch,
     validate_prompts,
 )
 from espnet_vibevoice.models.diffusion import compute_diffusion_loss, draw_noise
+from espnet_vibevoice.models.processes import sum_over_processes
 from espnet_vibevoice.models.reconstruction import compute_reconstruction_loss
 from espnet_vibevoice.models.sequence import (
     SPEECH_TYPE,
@@ -70,6 +73,9 @@ class RealtimeLossSettings:
 class RealtimeLosses:
     """Losses of a batch. All but ``loss`` are detached scalars for the log.
 
+    With several processes each figure is this one's part: the mean over processes,
+    weighted by their rows, is the figure of the whole batch (see `processes`).
+
     Args:
         loss (Tensor): Weighted sum; the one to differentiate.
         diffusion_loss (Tensor): Mean over frames.
@@ -102,6 +108,7 @@ def compute_losses(
     noise: Tensor | None = None,
     timesteps: Tensor | None = None,
     uncond_rows: Tensor | None = None,
+    row_seeds: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> RealtimeLosses:
     """Compute the training losses of a right-padded batch.
@@ -119,7 +126,9 @@ def compute_losses(
         timesteps (Tensor | None): Timesteps, int64 (N, R); drawn if None.
         uncond_rows (Tensor | None): True for rows that run the negative prompt, bool
             (B,); drawn if None.
-        generator (torch.Generator | None): Source of what is drawn; default global.
+        row_seeds (Tensor | None): Seed of all that is drawn for a row, int64 (B,), see
+            `batch.seed_rows`; drawn if None.
+        generator (torch.Generator | None): Where seeds are drawn; default global.
 
     Returns:
         RealtimeLosses: Losses and figures for the log.
@@ -130,8 +139,9 @@ def compute_losses(
     validate_batch(model, text, text_lengths, latents, latents_lengths)
     if prompts is not None:
         validate_prompts(model, prompts, len(text))
+    generators = start_generators(len(text), row_seeds, generator)
     if uncond_rows is None:
-        uncond_rows = draw_rows(len(text), settings.uncond_rate, generator)
+        uncond_rows = draw_rows(generators, settings.uncond_rate)
     uncond_rows = uncond_rows.to(text.device)
     text, text_lengths = replace_text(model, text, text_lengths, uncond_rows)
     batch = build_sequences(
@@ -149,17 +159,22 @@ def compute_losses(
     hidden = model.run_sequence(model.embed_text(batch.text), scaled, layout)
     conditions = gather_positions(hidden, layout.condition_positions)  # (B, T_lat, H)
     diffusion_loss = _compute_diffusion(
-        model, conditions, scaled, layout, settings, (noise, timesteps), generator
+        model, conditions, scaled, layout, settings, (noise, timesteps), generators
     )
     at_frames = gather_positions(hidden, layout.speech_positions)
     eos_logits = model.tts_eos_classifier(at_frames).float()  # (B, T_lat)
-    reconstruction_loss = None
+    reconstruction = None
     if settings.reconstruction_weight > 0:
-        reconstruction_loss = compute_reconstruction_loss(
-            model, conditions, scaled, layout, settings.reconstruction_frames, generator
+        reconstruction = compute_reconstruction_loss(
+            model,
+            conditions,
+            scaled,
+            layout,
+            settings.reconstruction_frames,
+            generators,
         )
     return _sum_up(
-        settings, diffusion_loss, reconstruction_loss, eos_logits, layout, ~uncond_rows
+        settings, diffusion_loss, reconstruction, eos_logits, layout, ~uncond_rows
     )
 
 
@@ -170,56 +185,66 @@ def _compute_diffusion(
     layout: SequenceLayout,
     settings: RealtimeLossSettings,
     given: tuple[Tensor | None, Tensor | None],
-    generator: torch.Generator | None,
+    generators: Sequence[torch.Generator],
 ) -> Tensor:
-    """Compute the mean diffusion loss of the frames to learn, ()."""
+    """Compute the diffusion loss of each frame to learn, (N,)."""
     frames = layout.speech_mask  # (B, T_lat)
-    condition = conditions[frames]  # (N, H)
     noise, timesteps = given
     if noise is None or timesteps is None:
         drawn = draw_noise(
-            len(condition),
+            generators,
+            frames.sum(1).tolist(),
             settings.ddpm_batch_mul,
             scaled.shape[-1],
             model.schedule.num_train_timesteps,
-            generator,
         )
         noise = drawn[0] if noise is None else noise
         timesteps = drawn[1] if timesteps is None else timesteps
     return compute_diffusion_loss(
         model.prediction_head,
         model.schedule,
-        condition,
+        conditions[frames],  # (N, H)
         scaled[frames],
         noise.to(scaled.device),
         timesteps.to(scaled.device),
-    ).mean()
+    )
 
 
 def _sum_up(
     settings: RealtimeLossSettings,
     diffusion_loss: Tensor,
-    reconstruction_loss: Tensor | None,
+    reconstruction: tuple[Tensor, Tensor] | None,
     eos_logits: Tensor,
     layout: SequenceLayout,
     is_conditional: Tensor,
 ) -> RealtimeLosses:
-    """Weigh the losses and gather the figures for the log."""
+    """Divide sums by the counts of all processes, weigh the losses."""
     per_row = compute_eos_loss(eos_logits, layout, settings.eos_positive_weight)
-    eos_loss = (per_row * is_conditional).sum() / is_conditional.sum().clamp(min=1)
     last_frame = layout.last_frame_mask.int().argmax(1)
     stops_right = find_stop_frames(eos_logits, layout) == last_frame
-    loss = settings.diffusion_weight * diffusion_loss + settings.eos_weight * eos_loss
-    if reconstruction_loss is not None:
-        loss = loss + settings.reconstruction_weight * reconstruction_loss
-        reconstruction_loss = reconstruction_loss.detach()
+    sums = [
+        (values * is_conditional).sum()
+        for values in (per_row, stops_right.float(), layout.unfed_tokens.float())
+    ]
+    distances, weights = reconstruction or (None, torch.zeros_like(sums[0]))
+    numbers = (len(per_row), len(diffusion_loss), is_conditional.sum(), weights)
+    counts = torch.stack([torch.as_tensor(n).to(weights) for n in numbers])
+    of_all = sum_over_processes(counts)
+    # Who averages over processes weights each by its rows; this undoes it.
+    share = of_all[0] / counts[0]
+    diffusion = diffusion_loss.sum() / of_all[1] * share
+    eos_loss = sums[0] / of_all[2].clamp(min=1) * share
+    loss = settings.diffusion_weight * diffusion + settings.eos_weight * eos_loss
+    distance = None
+    if distances is not None:
+        distance = distances / of_all[3].clamp(min=1e-6) * share
+        loss = loss + settings.reconstruction_weight * distance
+        distance = distance.detach()
     return RealtimeLosses(
-        loss=loss,
-        diffusion_loss=diffusion_loss.detach(),
-        eos_loss=per_row.detach()[is_conditional].mean(),
-        eos_accuracy=stops_right[is_conditional].float().mean(),
-        unfed_tokens=layout.unfed_tokens[is_conditional].float().mean(),
-        reconstruction_loss=reconstruction_loss,
+        loss,
+        diffusion.detach(),
+        *(total.detach() / of_all[2] * share for total in sums),  # 0 / 0 is NaN
+        reconstruction_loss=distance,
     )
 
 

@@ -4,6 +4,8 @@ import librosa
 import torch
 from torch import Tensor, nn
 
+from espnet_vibevoice.models.conversion import leave_autocast
+
 
 class MelSpectrogram(nn.Module):
     """Power mel spectrograms (Slaney's mel scale and norm, Hann window, centred).
@@ -33,13 +35,14 @@ class MelSpectrogram(nn.Module):
         Returns:
             Tensor: Power (B, n_mels, 1 + T_wav // hop_length).
         """
-        spectrum = torch.stft(
-            waveforms,
-            self.n_fft,
-            self.hop_length,
-            window=self.window,
-            center=True,
-            pad_mode="constant",
-            return_complex=True,
-        )
-        return self.bands @ (spectrum.real.square() + spectrum.imag.square())
+        with leave_autocast(waveforms):
+            spectrum = torch.stft(
+                waveforms,
+                self.n_fft,
+                self.hop_length,
+                window=self.window,
+                center=True,
+                pad_mode="constant",
+                return_complex=True,
+            )
+            return self.bands @ (spectrum.real.square() + spectrum.imag.square())

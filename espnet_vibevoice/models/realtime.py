@@ -8,7 +8,6 @@ the classifier are new code, the rest is transformers'.
 Paper: VibeVoice Technical Report, arXiv 2508.19205.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -30,6 +29,7 @@ from espnet_vibevoice.models.checkpoint import (
     save_base,
 )
 from espnet_vibevoice.models.config import RealtimeConfig, load_config
+from espnet_vibevoice.models.conversion import SteadyModel
 from espnet_vibevoice.models.diffusion import CosineSchedule
 from espnet_vibevoice.models.diffusion_head import DiffusionHead
 from espnet_vibevoice.models.losses import (
@@ -74,7 +74,7 @@ class EosClassifier(nn.Module):
         return self.fc2(torch.relu(self.fc1(hidden))).squeeze(-1)
 
 
-class RealtimeModel(nn.Module):
+class RealtimeModel(SteadyModel):
     """VibeVoice-Realtime. The codec is frozen; what else is trained is up to the user.
 
     Args:
@@ -269,19 +269,6 @@ class RealtimeModel(nn.Module):
         return compute_losses(
             self, text, text_lengths, latents, latents_lengths, settings, **given
         )
-
-    def _apply(
-        self, fn: Callable[[Tensor], Tensor], recurse: bool = True
-    ) -> "RealtimeModel":
-        """Convert weights; buffers are constants, which move but stay as exact."""
-        before = dict(self.named_buffers())
-        super()._apply(fn, recurse)
-        for name, now in self.named_buffers():
-            if now.dtype != before[name].dtype:
-                path, _, leaf = name.rpartition(".")
-                exact = before[name].to(now.device)
-                setattr(self.get_submodule(path), leaf, exact)
-        return self
 
     def _rebuild_constant_tables(self) -> None:
         """Compute the tables that no file holds, after a build on the meta device."""

@@ -10,18 +10,43 @@ The decoder is large next to a frame: only short stretches of a few rows are dec
 Gradients pass through the decoder, which stays as it is.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from espnet_vibevoice.models.processes import find_smallest_of_all
 from espnet_vibevoice.models.sequence import SequenceLayout
 from espnet_vibevoice.models.spectral import compute_log_mel_distance
 
 if TYPE_CHECKING:
     from espnet_vibevoice.models.realtime import RealtimeModel
 
-MAX_ROWS = 4  # rows decoded per batch
+MAX_ROWS = 4  # rows decoded per step, all processes together
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """Stretches of one length.
+
+    Args:
+        rows (list[int]): Their rows, K.
+        begins (list[int]): Where each one begins, K.
+        length (int): Frames of each, L.
+    """
+
+    rows: list[int]
+    begins: list[int]
+    length: int
+
+    def take(self, frames: Tensor) -> Tensor:
+        """Cut the stretches out of (B, T_lat, D): (K, L, D)."""
+        steps = torch.arange(self.length, device=frames.device)
+        begins = torch.tensor(self.begins, device=frames.device)
+        rows = torch.tensor(self.rows, device=frames.device)
+        return frames[rows[:, None], begins[:, None] + steps]
 
 
 def compute_reconstruction_loss(
@@ -30,9 +55,11 @@ def compute_reconstruction_loss(
     latents: Tensor,
     layout: SequenceLayout,
     max_frames: int,
-    generator: torch.Generator | None = None,
-) -> Tensor:
+    generators: Sequence[torch.Generator],
+) -> tuple[Tensor, Tensor]:
     """Compare decoded estimates with decoded targets on a few random stretches.
+
+    Of all processes together `MAX_ROWS` rows are decoded, so perhaps none here.
 
     Args:
         model (RealtimeModel): The model; its decoder must be frozen.
@@ -40,65 +67,85 @@ def compute_reconstruction_loss(
         latents (Tensor): Scaled latents (B, T_lat, D).
         layout (SequenceLayout): Knows the frames to learn.
         max_frames (int): Frames of a stretch, at least 1; it bounds the memory.
-        generator (torch.Generator | None): Source of randomness; default global.
+        generators (Sequence[torch.Generator]): Source of randomness of each row, B.
 
     Returns:
-        Tensor: Weighted mean distance in nepers, ().
+        tuple[Tensor, Tensor]: Sum of the weighted distances in nepers, and sum of the
+            weights; both ().
 
     Raises:
         ValueError: If max_frames is below 1.
     """
     if max_frames < 1:
         raise ValueError(f"reconstruction_frames is {max_frames}: wanted at least 1")
-    rows, frames = _choose_stretches(layout, max_frames, generator)
-    clean = latents[rows, frames]  # (K, L, D)
-    timesteps, noise = _draw(clean, model.schedule.num_train_timesteps, generator)
-    condition = condition[rows, frames].flatten(0, 1)  # (K * L, H)
-    flat, steps = noise.flatten(0, 1), timesteps.repeat_interleave(clean.shape[1])
-    noisy = model.schedule.add_noise(clean.flatten(0, 1), flat, steps)
+    total = torch.zeros(2, device=latents.device)
+    for stretches in _choose_stretches(layout, max_frames, generators):
+        own = [generators[row] for row in stretches.rows]
+        clean = stretches.take(latents)  # (K, L, D)
+        timesteps, noise = _draw(clean, model.schedule.num_train_timesteps, own)
+        distance = _compare(model, stretches.take(condition), clean, timesteps, noise)
+        weight = model.schedule.alpha[timesteps].square()  # (K,)
+        total = total + torch.stack([(distance * weight).sum(), weight.sum()])
+    return total[0], total[1]
+
+
+def _choose_stretches(
+    layout: SequenceLayout, max_frames: int, generators: Sequence[torch.Generator]
+) -> list[Stretches]:
+    """Choose rows and consecutive frames to learn in each, sorted by length.
+
+    Each row draws a lot; the lowest lots of all processes are decoded.
+    """
+    mask = layout.speech_mask
+    drawn = torch.stack([torch.rand(2, generator=source) for source in generators])
+    lots, places = drawn[:, 0], drawn[:, 1].tolist()
+    highest = find_smallest_of_all(lots.to(mask.device), MAX_ROWS)[-1].item()
+    counts, firsts = mask.sum(1).tolist(), mask.int().argmax(1).tolist()
+    begins: dict[int, dict[int, int]] = {}
+    for row, lot in enumerate(lots.tolist()):
+        if lot <= highest:
+            length = min(max_frames, counts[row])
+            begin = firsts[row] + int(places[row] * (counts[row] - length + 1))
+            begins.setdefault(length, {})[row] = begin
+    return [
+        Stretches(list(chosen), list(chosen.values()), length)
+        for length, chosen in sorted(begins.items())
+    ]
+
+
+def _draw(
+    clean: Tensor, num_train_timesteps: int, generators: Sequence[torch.Generator]
+) -> tuple[Tensor, Tensor]:
+    """Draw one timestep per stretch (K,) and noise for each frame (K, L, D)."""
+    shape = clean.shape[1:]
+    timesteps = [
+        torch.randint(num_train_timesteps, (1,), generator=g) for g in generators
+    ]
+    noise = [torch.randn(shape, generator=source) for source in generators]
+    return torch.cat(timesteps).to(clean.device), torch.stack(noise).to(clean.device)
+
+
+def _compare(
+    model: "RealtimeModel",
+    condition: Tensor,
+    clean: Tensor,
+    timesteps: Tensor,
+    noise: Tensor,
+) -> Tensor:
+    """Distance of what the head makes of noisy stretches from the true ones, (K,)."""
+    steps = timesteps.repeat_interleave(clean.shape[1])  # (K * L,)
+    noisy = model.schedule.add_noise(clean.flatten(0, 1), noise.flatten(0, 1), steps)
     velocity = model.prediction_head(
-        noisy.to(condition.dtype), steps.float(), condition
+        noisy.to(condition.dtype), steps.float(), condition.flatten(0, 1)
     ).float()
     estimate = model.schedule.estimate_clean(noisy, velocity, steps)
-    distance = compute_log_mel_distance(
+    return compute_log_mel_distance(
         _decode(model, estimate.view_as(clean)),
         _decode(model, clean).detach(),
         model.acoustic_tokenizer.sampling_rate,
     )
-    weight = model.schedule.alpha[timesteps].square()  # (K,)
-    return (distance * weight).sum() / weight.sum().clamp(min=1e-6)
-
-
-def _choose_stretches(
-    layout: SequenceLayout, max_frames: int, generator: torch.Generator | None
-) -> tuple[Tensor, Tensor]:
-    """Choose rows (K, 1) and consecutive frames to learn in each of them (K, L)."""
-    mask = layout.speech_mask
-    device = generator.device if generator is not None else "cpu"
-    order = torch.randperm(len(mask), generator=generator, device=device)
-    rows = order[:MAX_ROWS].to(mask.device)
-    count, first = mask[rows].sum(1), mask[rows].int().argmax(1)  # (K,)
-    length = min(max_frames, int(count.min()))
-    place = torch.rand(len(rows), generator=generator, device=device).to(mask.device)
-    begin = first + (place * (count - length + 1)).long()
-    frames = begin[:, None] + torch.arange(length, device=mask.device)
-    return rows[:, None], frames
-
-
-def _draw(
-    clean: Tensor, num_train_timesteps: int, generator: torch.Generator | None
-) -> tuple[Tensor, Tensor]:
-    """Draw one timestep per stretch (K,) and noise for each frame (K, L, D)."""
-    device = generator.device if generator is not None else "cpu"
-    timesteps = torch.randint(
-        num_train_timesteps, (len(clean),), generator=generator, device=device
-    )
-    noise = torch.randn(clean.shape, generator=generator, device=device)
-    return timesteps.to(clean.device), noise.to(clean.device)
 
 
 def _decode(model: "RealtimeModel", scaled: Tensor) -> Tensor:
     """Decode scaled latents (K, L, D) to waveforms (K, T_wav), with gradients."""
-    decoder = model.acoustic_tokenizer.decoder
-    latents = model.unscale_latents(scaled).transpose(1, 2)  # (K, D, L)
-    return decoder(latents.to(decoder.head.conv.weight)).audio[:, 0].float()
+    return model.acoustic_tokenizer.run_decoder(model.unscale_latents(scaled))

@@ -132,10 +132,12 @@ def run_part(part: PreTrainedModel, **inputs: Tensor) -> StoredBranch:
     """
     cache = DynamicCache()
     output = part(**inputs, past_key_values=cache, use_cache=True)
+    hidden = output.last_hidden_state
+    # Under autocast keys and values have another type than the hidden states.
     return StoredBranch(
-        output.last_hidden_state,
-        [layer.keys for layer in cache.layers],
-        [layer.values for layer in cache.layers],
+        hidden,
+        [layer.keys.to(hidden.dtype) for layer in cache.layers],
+        [layer.values.to(hidden.dtype) for layer in cache.layers],
     )
 
 

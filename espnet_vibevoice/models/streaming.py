@@ -17,6 +17,7 @@ from transformers.models.vibevoice_acoustic_tokenizer import (
 
 from espnet_vibevoice.models.acoustic import AcousticCodec
 from espnet_vibevoice.models.branch import Branch, start_branches
+from espnet_vibevoice.models.conversion import leave_autocast
 from espnet_vibevoice.models.frame_loop import Utterance, run_frame_loop
 from espnet_vibevoice.models.generation import make_utterance, warn_if_cut
 from espnet_vibevoice.models.generation_settings import GenerationSettings
@@ -68,8 +69,10 @@ class StreamingDecoder:
         Returns:
             Tensor: Their samples (T_lat * hop_samples,), float32.
         """
-        hidden = latents.to(self._decoder.head.conv.weight).T[None]  # (1, D, T_lat)
-        output = self._decoder(hidden, padding_cache=self._past, use_cache=True)
+        weight = self._decoder.head.conv.weight
+        with leave_autocast(weight):
+            hidden = latents.to(weight).T[None]  # (1, D, T_lat)
+            output = self._decoder(hidden, padding_cache=self._past, use_cache=True)
         return output.audio[0, 0].float()
 
 

@@ -1,5 +1,6 @@
-"""ESPnet's TTS model, which also hands voice prompts to ours."""
+"""ESPnet's TTS model, which also hands voice prompts and utterance ids to ours."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ class VibeVoiceESPnetModel(ESPnetTTSModel):
     """What ESPnet trains: the extractor lets latents through, the model does the rest.
 
     ESPnet's own ``forward`` hands on a fixed list of names; ours adds the prompts that
-    the preprocessor put into the batch.
+    the preprocessor put into the batch, and the ids that random draws follow from.
     """
 
     @classmethod
@@ -57,7 +58,14 @@ class VibeVoiceESPnetModel(ESPnetTTSModel):
 
         Returns:
             tuple: Loss, statistics for the reporter, number of utterances.
+
+        Raises:
+            RuntimeError: If the ids are those of a whole batch and this is a part.
         """
+        given = {name: others[name] for name in PROMPT_NAMES if name in others}
+        if "utt_id" in others:
+            given["utt_ids"] = others["utt_id"]
+            check_ids(others["utt_id"], len(text))
         feats, feats_lengths = speech, speech_lengths
         if self.feats_extract is not None:
             feats, feats_lengths = self.feats_extract(speech, speech_lengths)
@@ -66,5 +74,26 @@ class VibeVoiceESPnetModel(ESPnetTTSModel):
             text_lengths=text_lengths,
             feats=feats,
             feats_lengths=feats_lengths,
-            **{name: others[name] for name in PROMPT_NAMES if name in others},
+            **given,
+        )
+
+
+def check_ids(utt_ids: Sequence[str], num_rows: int) -> None:
+    """Refuse a batch that one process has divided between several GPUs.
+
+    `torch.nn.DataParallel` gives the ids of all rows to each part, and no part knows
+    the counts of the others.
+
+    Args:
+        utt_ids (Sequence[str]): Ids of the batch.
+        num_rows (int): Rows of the batch.
+
+    Raises:
+        RuntimeError: If the numbers differ.
+    """
+    if len(utt_ids) != num_rows:
+        raise RuntimeError(
+            f"{len(utt_ids)} utterance ids for {num_rows} utterances: several GPUs "
+            "need a process each. Give --multiprocessing_distributed true, as ESPnet's "
+            "stage driver does"
         )

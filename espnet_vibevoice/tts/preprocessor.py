@@ -5,15 +5,18 @@ For a language model that would be 150 000 lines, and a wrong list would pass
 unnoticed, so ids come from the tokenizer itself.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from espnet2.train.dataset import ESPnetDataset
 from espnet2.train.preprocessor import AbsPreprocessor
 
 from espnet_vibevoice.data.prompts import cut_prompt
 from espnet_vibevoice.errors import UtteranceError
+from espnet_vibevoice.models.batch import derive_seed
 from espnet_vibevoice.text.tokenizer import TextTokenizer
 
 
@@ -41,8 +44,8 @@ class VibeVoicePreprocessor(AbsPreprocessor):
 
     Args:
         train (bool): Whether training data is prepared. If so, prompts are dropped
-            at random and cut at random places; draws come from NumPy's generator,
-            which ESPnet seeds. In validation each prompt is given, cut at its start.
+            at random and cut at random places (see `_draw`). In validation each
+            prompt is given, cut at its start.
         tokenizer (TextTokenizer): Tokenizer of the base model.
         prompts (PromptSource | None): Voice prompts; None adds none.
     """
@@ -56,6 +59,8 @@ class VibeVoicePreprocessor(AbsPreprocessor):
         super().__init__(train)
         self.tokenizer = tokenizer
         self.prompts = prompts
+        self._seed: int | None = None
+        self._times_drawn: Counter[str] = Counter()
 
     def __call__(
         self, uid: str, data: dict[str, str | np.ndarray]
@@ -93,7 +98,8 @@ class VibeVoicePreprocessor(AbsPreprocessor):
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Load transcript and latents of a prompt; no latents: no prompt."""
         no_text = np.zeros(0, dtype=np.int64)
-        if self.train and np.random.random() < prompts.drop_rate:
+        chance, place = self._draw(uid) if self.train else (1.0, 0.0)
+        if chance < prompts.drop_rate:
             return no_text, None
         prompt_id = prompts.utt2prompt[uid]
         _, prompt = prompts.dataset[prompt_id]
@@ -101,7 +107,24 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             len(prompt["speech"]),
             prompts.max_frames,
             is_own=prompt_id == uid,
-            place=np.random.random() if self.train else 0.0,
+            place=place,
         )
         text = prompt["text"] if is_whole else no_text
         return text, prompt["speech"][frames]
+
+    def _draw(self, uid: str) -> tuple[float, float]:
+        """Draw two numbers in [0, 1) for an utterance.
+
+        They follow from torch's seed, the utterance and how often it was drawn for
+        under this seed, so neither from other utterances nor from how many processes
+        share a batch. ESPnet seeds torch anew in each epoch, alike in all processes,
+        and a DataLoader seeds its workers from that.
+        """
+        seed = torch.initial_seed()
+        if seed != self._seed:
+            self._seed = seed
+            self._times_drawn.clear()
+        self._times_drawn[uid] += 1
+        derived = derive_seed("prompt", uid, seed, self._times_drawn[uid])
+        chance, place = np.random.default_rng(derived).random(2)
+        return float(chance), float(place)

@@ -1,42 +1,40 @@
 """VibeVoice-Realtime as ESPnet sees it: a batch in, a loss or a waveform out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
-from espnet2.tts.abs_tts import AbsTTS
 
+from espnet_vibevoice.adapters.strategies import build_plan
 from espnet_vibevoice.models.batch import PromptBatch
+from espnet_vibevoice.models.builtin import REALTIME_TYPE
 from espnet_vibevoice.models.generation import (
     GenerationSettings,
     generate,
     start_branches,
 )
 from espnet_vibevoice.models.losses import RealtimeLossSettings
-from espnet_vibevoice.models.realtime import PARTS, RealtimeModel
+from espnet_vibevoice.models.memory import MemorySettings, autocast
+from espnet_vibevoice.models.realtime import RealtimeModel
 from espnet_vibevoice.models.sequence import validate_prompt_text_type
 from espnet_vibevoice.models.voice_prompt import VoicePrompt
-from espnet_vibevoice.tts.checkpoint import keep_trained_parameters_only
 from espnet_vibevoice.tts.conf import load_base_tokenizer
 from espnet_vibevoice.tts.decoding_options import override_settings
+from espnet_vibevoice.tts.family import VALIDATION_SEED, VibeVoiceTTS
 from espnet_vibevoice.tts.prompts import (
     DEFAULT_MAX_PROMPT_SEC,
     DEFAULT_PROMPT_DROP_RATE,
     validate_prompt_settings,
 )
-from espnet_vibevoice.tts.trained_parts import DEFAULT_TRAINED_PARTS, freeze_all_but
-from espnet_vibevoice.tts.voices import VoiceReader
-
-VALIDATION_SEED = 0
 
 
-class VibeVoiceRealtimeTTS(AbsTTS):
+class VibeVoiceRealtimeTTS(VibeVoiceTTS):
     """The realtime family: text part, TTS part, diffusion head, classifier, codec.
 
-    Paper: VibeVoice Technical Report, arXiv 2508.19205. The base is named, not
-    copied: a checkpoint holds the parameters of the trained parts only.
+    Paper: VibeVoice Technical Report, arXiv 2508.19205. ``strategy`` says what is
+    trained, and checkpoints hold just that; the codec is always frozen.
 
     Args:
         idim (int): Size of the vocabulary, given by the task.
@@ -44,8 +42,28 @@ class VibeVoiceRealtimeTTS(AbsTTS):
         base (str): Base model: folder, its config.json, or hub id[@revision].
         tokenizer (str | None): Tokenizer of a base that brings none (the released
             realtime base: Qwen/Qwen2.5-0.5B), folder or hub id.
-        trained_parts (Sequence[str]): Parts that are trained, by module name; the
-            codec cannot be among them.
+        strategy (str): lora | conservative | full | head_only | custom: what is
+            trained, see `adapters.strategies.build_plan`, as the ten that follow.
+        trained_parts (Sequence[str] | None): Parts trained in full; custom only.
+        lora_parts (Mapping | None): More parts with LoRA, or settings of their own.
+        lora_targets (str | Sequence[str]): attention | attention_mlp | linear, or
+            names of layers that get LoRA.
+        lora_rank (int): Rank of LoRA; more learns more and takes more memory.
+        lora_alpha (float): Strength of LoRA, divided by the rank.
+        lora_dropout (float): Share of LoRA's inputs dropped in training.
+        use_rslora (bool): Divide by the root of the rank.
+        use_dora (bool): Learn lengths of rows apart; slower.
+        train_connectors (bool | None): None: as the strategy has it.
+        freeze_head_layers (Sequence[int]): Layers of the head that stay frozen.
+        precision (str): float32 | bfloat16 (autocast); see `models.memory`, as the
+            three that follow.
+        base_dtype (str): float32 | bfloat16: how frozen weights are kept.
+        quantize_base (str | None): 8bit | 4bit: frozen language model, less memory.
+        gradient_checkpointing (bool): Compute activations twice: less memory.
+        ema_decay (float): Decay of averaged weights for validation and decoding;
+            nearer to 1 averages longer, 0 is off.
+        base_fingerprint (str | None): What the base's weights must be; written into
+            config.yaml by the training.
         acoustic_encoder (str | None): Encoder of a base that brings none. Data stages
             load it (`models.encoder_file`); training and decoding need none.
         min_encoder_fit (float): Spectral correlation that encoder and decoder must
@@ -54,8 +72,7 @@ class VibeVoiceRealtimeTTS(AbsTTS):
         speech_window (int): Frames made before the next tokens (released: 6).
         ddpm_batch_mul (int): Noise draws per frame and step; more costs time in the
             diffusion head and steadies its gradient.
-        uncond_rate (float): Share of rows that run the negative prompt in place of
-            voice prompt and text, for guidance.
+        uncond_rate (float): Share of rows without voice and text, for guidance.
         diffusion_weight (float): Weight of the diffusion loss.
         eos_weight (float): Weight of the end-of-speech loss.
         reconstruction_weight (float): Weight of the waveform term through the frozen
@@ -81,10 +98,6 @@ class VibeVoiceRealtimeTTS(AbsTTS):
         ValueError: If a setting does not fit the base.
     """
 
-    spks = None
-    langs = None
-    spk_embed_dim = None
-
     def __init__(
         self,
         idim: int,
@@ -92,7 +105,23 @@ class VibeVoiceRealtimeTTS(AbsTTS):
         *,
         base: str,
         tokenizer: str | None = None,
-        trained_parts: Sequence[str] = DEFAULT_TRAINED_PARTS,
+        strategy: str = "lora",
+        trained_parts: Sequence[str] | None = None,
+        lora_parts: Mapping[str, Mapping[str, Any] | None] | None = None,
+        lora_targets: str | Sequence[str] = "attention",
+        lora_rank: int = 16,
+        lora_alpha: float = 32,
+        lora_dropout: float = 0.05,
+        use_rslora: bool = False,
+        use_dora: bool = False,
+        train_connectors: bool | None = None,
+        freeze_head_layers: Sequence[int] = (),
+        precision: str = "float32",
+        base_dtype: str = "float32",
+        quantize_base: str | None = None,
+        gradient_checkpointing: bool = False,
+        ema_decay: float = 0.0,
+        base_fingerprint: str | None = None,
         acoustic_encoder: str | None = None,
         min_encoder_fit: float = 0.8,
         text_window: int = 5,
@@ -113,12 +142,34 @@ class VibeVoiceRealtimeTTS(AbsTTS):
         max_frames_per_token: float = 4.0,
         max_frames: int = 2000,
     ):
-        super().__init__()
         validate_prompt_settings(prompt_drop_rate, max_prompt_sec)
         validate_prompt_text_type(prompt_text_type)
-        self.model = RealtimeModel.from_base(base)
-        self.fs = self.model.acoustic_tokenizer.sampling_rate
-        self._check_sizes(idim, odim, base)
+        plan = build_plan(
+            REALTIME_TYPE,
+            strategy=strategy,
+            trained_parts=trained_parts,
+            lora_parts=lora_parts,
+            lora_targets=lora_targets,
+            lora_rank=lora_rank,
+            lora_alpha=lora_alpha,
+            lora_dropout=lora_dropout,
+            use_rslora=use_rslora,
+            use_dora=use_dora,
+            train_connectors=train_connectors,
+            freeze_head_layers=freeze_head_layers,
+        )
+        super().__init__(
+            RealtimeModel.from_base(base),
+            plan,
+            MemorySettings(
+                precision, base_dtype, quantize_base, gradient_checkpointing
+            ),
+            base=base,
+            base_fingerprint=base_fingerprint,
+            ema_decay=ema_decay,
+            voice_prompt=voice_prompt,
+        )
+        self.check_sizes(idim, odim, base)
         if self.model.negative_prompt_id is None:
             conf = {"base": base, "tokenizer": tokenizer}
             self.model.negative_prompt_id = load_base_tokenizer(conf).negative_prompt_id
@@ -142,25 +193,6 @@ class VibeVoiceRealtimeTTS(AbsTTS):
             max_frames_per_token=max_frames_per_token,
             max_frames=max_frames,
         )
-        self.voice_prompt = voice_prompt
-        freeze_all_but(self.model, trained_parts)
-        self.trained_parts = tuple(trained_parts)
-        self._voices = VoiceReader(self.trained_parts)
-        keep_trained_parameters_only(self)
-        self.register_load_state_dict_post_hook(_forget_voices)
-
-    @property
-    def require_vocoder(self) -> bool:
-        """Whether ESPnet has to make the waveform: no, the codec does."""
-        return False
-
-    def train(self, mode: bool = True) -> "VibeVoiceRealtimeTTS":
-        """Set the mode of the trained parts; frozen ones stay in evaluation mode."""
-        super().train(mode)
-        self._voices.forget()
-        for part in set(PARTS) - set(self.trained_parts):
-            self.model.get_submodule(part).eval()
-        return self
 
     def forward(
         self,
@@ -172,6 +204,7 @@ class VibeVoiceRealtimeTTS(AbsTTS):
         prompt_text_lengths: torch.Tensor | None = None,
         prompt_feats: torch.Tensor | None = None,
         prompt_feats_lengths: torch.Tensor | None = None,
+        utt_ids: Sequence[str] | None = None,
         **unused: Any,
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]:
         """Compute the training loss of a batch.
@@ -187,6 +220,8 @@ class VibeVoiceRealtimeTTS(AbsTTS):
             prompt_feats (Tensor | None): Latents of the voice prompts, not scaled
                 (B, T_prompt_lat, D_ac).
             prompt_feats_lengths (Tensor | None): Frames of each, 0 for none (B,).
+            utt_ids (Sequence[str] | None): Utterance of each row; with them draws do
+                not depend on the batch, see `start_epoch`.
             unused: What ESPnet passes besides.
 
         Returns:
@@ -200,15 +235,17 @@ class VibeVoiceRealtimeTTS(AbsTTS):
             prompts = PromptBatch(
                 prompt_text, prompt_text_lengths, prompt_feats, prompt_feats_lengths
             )
-        losses = self.model.compute_losses(
-            text,
-            text_lengths,
-            feats,
-            feats_lengths,
-            self.loss_settings,
-            prompts=prompts,
-            generator=generator,
-        )
+        with autocast(self.memory, text.device):
+            losses = self.model.compute_losses(
+                text,
+                text_lengths,
+                feats,
+                feats_lengths,
+                self.loss_settings,
+                prompts=prompts,
+                row_seeds=self.draw_row_seeds(utt_ids),
+                generator=generator,
+            )
         stats = {
             "loss": losses.loss.detach(),
             "diffusion_loss": losses.diffusion_loss,
@@ -253,28 +290,11 @@ class VibeVoiceRealtimeTTS(AbsTTS):
                 the voice prompt is of another base.
         """
         settings = override_settings(self.generation_settings, options)
-        prompt = self._voices.read(self.model, voice_prompt or self.voice_prompt)
         if seed is None:
             seed = int(torch.randint(2**62, (1,)))
         generator = torch.Generator().manual_seed(seed)
-        branches = start_branches(self.model, prompt)
-        result = generate(self.model, text, settings, generator, branches=branches)
+        with autocast(self.memory, text.device):
+            prompt = self._voices.read(self.model, voice_prompt or self.voice_prompt)
+            branches = start_branches(self.model, prompt)
+            result = generate(self.model, text, settings, generator, branches=branches)
         return {"wav": result.waveform, "prob": result.eos_probability}
-
-    def _check_sizes(self, idim: int, odim: int, base: str) -> None:
-        rows = self.model.config.language_model.vocab_size
-        if idim > rows:
-            raise ValueError(
-                f"the token list has {idim} tokens, {base} knows {rows}: rerun the "
-                "token stage with the tokenizer of this base"
-            )
-        if odim != self.model.config.latent_dim:
-            raise ValueError(
-                f"latents have {odim} dimensions, {base} has "
-                f"{self.model.config.latent_dim}: dump them with this base (stage 5)"
-            )
-
-
-def _forget_voices(tts: VibeVoiceRealtimeTTS, incompatible_keys: Any) -> None:
-    """Have voices read again once other weights have been loaded."""
-    tts._voices.forget()

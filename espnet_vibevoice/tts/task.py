@@ -5,9 +5,7 @@ other TTS models the task does what ESPnet's does.
 """
 
 import argparse
-import difflib
-import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +16,23 @@ from espnet2.train.distributed_utils import DistributedOption
 from espnet2.tts.espnet_model import ESPnetTTSModel
 
 from espnet_vibevoice import plugin
-from espnet_vibevoice.data.kaldi import read_lines, write_table
+from espnet_vibevoice.adapters.summary import refuse_untrained
+from espnet_vibevoice.data.kaldi import write_table
 from espnet_vibevoice.data.latents import count_frames_in_shape_file
 from espnet_vibevoice.models.config import read_codec_shape
+from espnet_vibevoice.models.fingerprint import find_revision
 from espnet_vibevoice.tts.conf import load_base_tokenizer
+from espnet_vibevoice.tts.dumped_latents import use_dumped_latents
 from espnet_vibevoice.tts.espnet_model import VibeVoiceESPnetModel
+from espnet_vibevoice.tts.option_checks import (
+    check_keys,
+    check_token_list,
+    refuse_other_ways,
+)
 from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
 from espnet_vibevoice.tts.prompts import build_prompt_source
 from espnet_vibevoice.tts.statistics import build_statistics_model
+from espnet_vibevoice.tts.trainer import VibeVoiceTrainer
 
 TOKEN_TYPE = "hugging_face"
 
@@ -39,6 +46,7 @@ class VibeVoiceTTSTask(TTSTask):
         default_acoustic_encoder (str | None): The same of the acoustic encoder.
     """
 
+    trainer = VibeVoiceTrainer
     default_base: str | None = None
     default_acoustic_encoder: str | None = None
 
@@ -89,9 +97,10 @@ class VibeVoiceTTSTask(TTSTask):
         that the statistics stage wrote beside the shape files take its place.
         """
         if not cls.is_ours(args):
-            super().main_worker(args)
+            TTSTask.main_worker(args)  # with ESPnet's trainer
             return
         cls.complete_args(args)
+        refuse_other_ways(args)
         if not args.collect_stats:
             for mode in ("train", "valid"):
                 use_dumped_latents(args, mode)
@@ -206,7 +215,24 @@ class VibeVoiceTTSTask(TTSTask):
             if args.collect_stats:
                 extractor = feats_extractor_choices.get_class(args.feats_extract)
                 return build_statistics_model(extractor(**given.feats_extract_conf))
-        return VibeVoiceESPnetModel.wrap(super().build_model(given))
+        model = VibeVoiceESPnetModel.wrap(super().build_model(given))
+        # 4. What config.yaml says of the base
+        args.tts_conf["base"] = name_revision(base)
+        args.tts_conf["base_fingerprint"] = model.tts.base_fingerprint
+        return model
+
+    @classmethod
+    def build_optimizers(
+        cls, args: argparse.Namespace, model: torch.nn.Module
+    ) -> list[torch.optim.Optimizer]:
+        """Build ESPnet's optimiser of what is trained.
+
+        Raises:
+            ValueError: If nothing is.
+        """
+        if cls.is_ours(args) and not args.collect_stats:
+            refuse_untrained(model)
+        return super().build_optimizers(args, model)
 
 
 def portable_base(base: str) -> str:
@@ -222,84 +248,11 @@ def portable_base(base: str) -> str:
     return str(config) if config.is_file() else base
 
 
-def check_keys(name: str, given: Collection[str], target: type) -> None:
-    """Raise ValueError for keys that are no argument of a class.
+def name_revision(base: str) -> str:
+    """Name the commit of a base that comes from the hub: ``owner/name@commit``.
 
     Args:
-        name (str): Name of the configuration, for the message.
-        given (Collection[str]): Keys of the configuration.
-        target (type): Class that is built from them.
+        base (str): Folder, its config.json, or hub id with or without a revision.
     """
-    known = list(inspect.signature(target.__init__).parameters)[1:]
-    for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise ValueError(
-                f"{name} has the key {key}, which {target.__name__} does not know: "
-                f"{hint}It knows {', '.join(known)}"
-            )
-
-
-def check_token_list(path: Path, vocabulary: list[str], base: str) -> None:
-    """Raise ValueError if a token list is not the base's vocabulary."""
-    tokens = read_lines(path)
-    if tokens != vocabulary:
-        raise ValueError(
-            f"{path} ({len(tokens)} tokens) is not the vocabulary of {base} "
-            f"({len(vocabulary)} tokens): rerun the token stage with this base"
-        )
-
-
-def use_dumped_latents(args: argparse.Namespace, mode: str) -> None:
-    """Train on the latents that the statistics stage wrote, not on audio.
-
-    ESPnet's stage driver names the audio for training and the shape files of its
-    statistics stage; the latents lie beside the latter. Shapes that count tokens
-    times vocabulary are replaced by those that count tokens, so that bins are
-    positions of the language model.
-
-    Args:
-        args (Namespace): Changed in place.
-        mode (str): ``train`` or ``valid``.
-
-    Raises:
-        FileNotFoundError: If audio is named and there are no latents.
-        ValueError: If the data are split.
-    """
-    data_key = f"{mode}_data_path_and_name_and_type"
-    shape_key = f"{mode}_shape_file"
-    shape_files = [Path(path) for path in getattr(args, shape_key)]
-    data = []
-    for path, name, kind in getattr(args, data_key):
-        # audio in an archive is of kind kaldi_ark, as our own dumped latents are
-        if name == "speech" and (kind == "sound" or Path(path).name == "wav.scp"):
-            path, kind = find_dumped_latents(shape_files, path), "npy"
-        data.append((path, name, kind))
-    setattr(args, data_key, data)
-    setattr(args, shape_key, [str(plain_shape_file(path)) for path in shape_files])
-
-
-def find_dumped_latents(shape_files: list[Path], audio: str) -> str:
-    """Return the latents' scp beside one of the shape files."""
-    if Path(audio).is_dir():
-        raise ValueError(
-            f"training on {audio}: with --num_splits the latents of the statistics "
-            "stage cannot take the audio's place: give --num_splits 1"
-        )
-    wanted = [path.parent / "collect_feats" / "feats.scp" for path in shape_files]
-    for scp in wanted:
-        if scp.is_file():
-            return str(scp)
-    places = ", ".join(sorted({str(scp) for scp in wanted})) or "any statistics folder"
-    raise FileNotFoundError(
-        f"training on {audio} needs its latents, but there are none in {places}: "
-        "rerun the statistics stage with --write_collected_feats true"
-    )
-
-
-def plain_shape_file(path: Path) -> Path:
-    """Return ``text_shape`` for ``text_shape.<token type>`` where both exist."""
-    plain = path.with_name("text_shape")
-    is_tagged = path.name.startswith("text_shape.")
-    return plain if is_tagged and plain.is_file() else path
+    revision = find_revision(base)
+    return base if revision is None else f"{base.partition('@')[0]}@{revision}"

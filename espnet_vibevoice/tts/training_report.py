@@ -12,7 +12,8 @@ def summarize_training(experiment: Path) -> str:
         experiment (Path): Folder with ``checkpoint.pth``.
 
     Returns:
-        str: Epochs, seconds, and for each validation loss its first and best value.
+        str: Epochs, seconds, for each validation loss its first and best value, and
+        speed, padding and memory of the last epoch where they were measured.
 
     Raises:
         FileNotFoundError: If nothing has been trained there.
@@ -23,9 +24,9 @@ def summarize_training(experiment: Path) -> str:
     states = torch.load(checkpoint, map_location="cpu", weights_only=False)
     stats = states["reporter"]["stats"]  # epoch -> phase -> name -> value
     seconds = sum(
-        phase["time"].total_seconds()
+        epoch[phase]["time"].total_seconds()
         for epoch in stats.values()
-        for phase in epoch.values()
+        for phase in ("train", "valid")
     )
     told = [f"{len(stats)} epochs, {seconds:.0f} s in batches"]
     first = min(stats)
@@ -36,5 +37,12 @@ def summarize_training(experiment: Path) -> str:
         best = min(values, key=values.get)
         told.append(
             f"valid {name} {values[first]:.3f}, best {values[best]:.3f} (epoch {best})"
+        )
+    last = stats[max(stats)]["train"]
+    if "frames_per_sec" in last:
+        told.append(
+            f"{last['frames_per_sec']:.0f} frames/s, {last['tokens_per_sec']:.0f} "
+            f"tokens/s, {last['padding_share']:.1%} padding, "
+            f"{last['max_memory_GB']:.2f} GB"
         )
     return "; ".join(told)

@@ -101,6 +101,25 @@ def test_inspect_model_json_adds_up(run, tiny_base):
     assert report["has_encoder"] and report["latent_scale"] > 0
 
 
+def test_inspect_model_of_a_configuration_and_overruled(run, tmp_path):
+    config = tmp_path / "train.yaml"
+    text = "tts_conf: {strategy: lora, lora_rank: 4, lora_parts: {prediction_head: }}"
+    config.write_text(text, encoding="utf-8")
+    words = ["inspect_model", "realtime-0.5b", "--json", "--train_config", config]
+    training = []
+    for more in ([], ["--lora_rank", "2"], ["--strategy", "full"]):
+        status, said, faults = run(*words, *more)
+        training.append((status, {p["name"]: p["training"] for p in said_parts(said)}))
+    assert [status for status, _ in training] == [0, 0, 1]
+    assert training[0][1]["prediction_head"] == "lora r4"
+    assert training[1][1]["tts_language_model"] == "lora r2"
+    assert "prediction_head: trained in full by strategy full" in faults
+
+
+def said_parts(said):
+    return json.loads(said)["parts"] if said else []
+
+
 def test_inspect_model_builtin_and_errors(run, tmp_path):
     status, said, _ = run("inspect_model", "realtime-0.5b", "--json")
     assert status == 0 and json.loads(said)["parameters"] == 881_492_066

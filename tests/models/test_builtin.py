@@ -39,13 +39,13 @@ def test_realtime_splits_24_layers_into_4_and_20():
 def test_classes_in_the_table_are_those_that_are_built():
     for name in BUILTIN_NAMES:
         parts = build_parts(load_builtin(name), has_encoder=False)
-        report = inspect_model(name, "lora", 16)
+        report = inspect_model(name, strategy="lora")
         built = {part: type(module).__name__ for part, module in parts.items()}
         assert {part.name: part.class_name for part in report.parts} == built
 
 
 def test_default_strategy_is_below_2_percent_of_the_realtime_base():
-    report = inspect_model("realtime-0.5b", "lora", 16)
+    report = inspect_model("realtime-0.5b", strategy="lora")
     # 20 layers of q and o (896, 896), k and v (128, 896), both factors of rank 16
     lora = 20 * 16 * 2 * ((896 + 896) + (128 + 896))
     connector = 64 * 896 + 896 + 896 + 896 * 896 + 896

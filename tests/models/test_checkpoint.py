@@ -10,6 +10,8 @@ from espnet_vibevoice.models.checkpoint import (
     WEIGHTS_NAME,
     find_weights,
     original_name,
+    original_name_in,
+    our_name_in,
 )
 from espnet_vibevoice.models.config import read_codec_shape
 from espnet_vibevoice.models.encoder_file import load_codec
@@ -201,7 +203,34 @@ def test_find_weights_missing_file_raises(base):
             "prediction_head.layers.1.linear.weight",
             "model.prediction_head.layers.1.adaLN_modulation.1.weight",
         ),
+        ("acoustic_connector.linear_2.bias", "model.acoustic_connector.fc2.bias"),
+        ("semantic_connector.act.weight", "model.semantic_connector.norm.weight"),
+        ("lm_head.weight", "lm_head.weight"),
     ],
 )
 def test_original_name_follows_the_published_table(ours, original):
     assert original_name(ours) == (original or f"model.{ours}")
+
+
+def test_names_inside_parts_translate_to_the_original_and_back(tiny_model):
+    parts = dict(tiny_model.named_children())
+    del parts["acoustic_tokenizer"]
+    for part, module in parts.items():
+        for name, _ in module.named_parameters():
+            original = original_name_in(part, name)
+            assert original_name(f"{part}.{name}").endswith(f"{part}.{original}")
+            assert our_name_in(part, original) == name
+    assert our_name_in("semantic_connector", "fc1.weight") == "linear_1.weight"
+    assert our_name_in("lm_head", "weight") == "weight"
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("prediction_head", "layers.0.linear.weight"),
+        ("acoustic_connector", "act.weight"),
+    ],
+)
+def test_our_name_of_no_original_name_raises(part, name):
+    with pytest.raises(ValueError, match=f"{part}: {name} is no name of a weight"):
+        our_name_in(part, name)

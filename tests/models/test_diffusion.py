@@ -26,19 +26,36 @@ def test_velocity_and_noisy_latent_give_back_the_clean_one():
     assert torch.allclose(alpha * noisy - sigma * velocity, clean, atol=1e-5)
 
 
-def test_draw_noise_covers_all_timesteps_and_follows_generator():
-    first = draw_noise(4000, 4, 2, 1000, torch.Generator().manual_seed(3))
-    again = draw_noise(4000, 4, 2, 1000, torch.Generator().manual_seed(3))
-    assert first[0].shape == (4000, 4, 2)
-    assert (first[1].min(), first[1].max()) == (0, 999)
-    assert torch.equal(first[0], again[0])
-    assert torch.equal(first[1], again[1])
+def draw(*frame_counts, seeds=(3, 4)):
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return draw_noise(generators, frame_counts, 4, 2, 1000)
+
+
+def test_draw_noise_covers_all_timesteps_and_follows_generators():
+    noise, timesteps = draw(3000, 1000)
+    again = draw(3000, 1000)
+    assert noise.shape == (4000, 4, 2)
+    assert (timesteps.min(), timesteps.max()) == (0, 999)
+    assert noise.mean().abs() < 0.02
+    assert noise.std() == pytest.approx(1.0, abs=0.02)
+    assert torch.equal(noise, again[0])
+    assert torch.equal(timesteps, again[1])
+
+
+def test_draw_noise_of_a_row_is_the_same_beside_any_other():
+    noise, timesteps = draw(5, 7)
+    swapped_noise, swapped_timesteps = draw(7, 5, seeds=(4, 3))
+    assert torch.equal(noise, torch.cat([swapped_noise[7:], swapped_noise[:7]]))
+    assert torch.equal(
+        timesteps, torch.cat([swapped_timesteps[7:], swapped_timesteps[:7]])
+    )
+    assert not torch.equal(noise[:5], noise[5:10])
 
 
 def test_diffusion_loss_perfect_head_is_zero():
     schedule = CosineSchedule()
     clean = torch.randn(3, 2)
-    noise, timesteps = draw_noise(3, 4, 2, 1000)
+    noise, timesteps = draw(2, 1)
 
     def head(noisy, timesteps, condition):
         long = timesteps.long()

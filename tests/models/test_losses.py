@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from espnet_vibevoice.models.batch import PromptBatch, build_sequences
+from espnet_vibevoice.models.batch import (
+    PromptBatch,
+    build_sequences,
+    derive_seed,
+    draw_rows,
+    seed_rows,
+    start_generators,
+)
 from espnet_vibevoice.models.losses import RealtimeLossSettings
 from espnet_vibevoice.models.sequence import gather_positions
 
@@ -190,3 +197,52 @@ def test_leak_a_prompt_frame_changes_all_conditions(tiny_model, batch):
 def test_prompts_that_do_not_fit_raise(tiny_model, batch, prompts, message):
     with pytest.raises(ValueError, match=message):
         compute(tiny_model, batch, prompts)
+
+
+def test_seed_rows_follow_from_utterance_seed_and_step_only():
+    seeds = seed_rows(["a", "b"], 3, 1)
+    assert seeds.dtype == torch.int64
+    assert torch.equal(seed_rows(["b", "a"], 3, 1).flip(0), seeds)
+    others = [seeds[1], seed_rows(["a"], 3, 2)[0], seed_rows(["a"], 4, 1)[0]]
+    assert seeds[0] not in torch.stack(others)
+    assert derive_seed("a", 3, 1) == 1995164847813790206 == int(seeds[0])  # every run
+
+
+def test_draw_rows_follow_the_rate():
+    generators = start_generators(4000, seed_rows([str(i) for i in range(4000)], 0, 0))
+    assert draw_rows(generators, 0.15).float().mean() == pytest.approx(0.15, abs=0.02)
+    assert not draw_rows(generators, 0.0).any()
+    assert draw_rows(generators, 1.0).all()
+
+
+def test_row_seeds_of_another_number_raise(tiny_model, batch):
+    with pytest.raises(
+        ValueError, match=r"row_seeds \(3,\): wanted \(2,\), one of each"
+    ):
+        tiny_model.compute_losses(*batch, SETTINGS, row_seeds=torch.arange(3))
+
+
+def test_row_seeds_draw_the_same_beside_any_neighbour(tiny_model, batch):
+    settings = replace(SETTINGS, uncond_rate=0.5)
+    losses = []
+    for rows in ([0, 1], [1, 0], [0], [1]):
+        picked = [values[rows] for values in batch]
+        seeds = seed_rows([f"utt{row}" for row in rows], 0, 0)
+        losses.append(tiny_model.compute_losses(*picked, settings, row_seeds=seeds))
+    both, swapped, first, second = (each.diffusion_loss for each in losses)
+    assert torch.allclose(both, swapped, atol=1e-6)
+    assert torch.allclose(both, (13 * first + 5 * second) / 18, atol=1e-6)
+
+
+def test_row_seeds_go_before_the_generator_and_differ(tiny_model, batch):
+    losses = [
+        tiny_model.compute_losses(
+            *batch,
+            SETTINGS,
+            row_seeds=seed_rows(["a", "b"], 0, step),
+            generator=torch.Generator().manual_seed(seed),
+        ).diffusion_loss
+        for step, seed in ((0, 0), (0, 1), (1, 0))
+    ]
+    assert torch.equal(losses[0], losses[1])
+    assert not torch.allclose(losses[0], losses[2], atol=1e-5)

@@ -86,21 +86,53 @@ def test_stretches_are_short_and_inside_the_target(tiny_model, batch):
     decoder = tiny_model.acoustic_tokenizer.decoder
     decoder.register_forward_pre_hook(lambda _, given: decoded.append(given[0]))
     for seed in range(8):
-        loss = compute_reconstruction_loss(
+        distances, weights = compute_reconstruction_loss(
             tiny_model,
             torch.zeros(2, 13, 16),
             latents,
             layout,
             4,
-            torch.Generator().manual_seed(seed),
+            [torch.Generator().manual_seed(seed + row) for row in (0, 8)],
         )
-        assert loss.isfinite()
+        assert distances.isfinite()
+        assert weights > 0
     assert {tuple(given.shape) for given in decoded} == {(2, 4, 4)}  # (K, D, L)
     assert all(given.isfinite().all() for given in decoded)
 
 
-def test_longer_stretches_than_the_shortest_row_are_cut(tiny_model, batch):
+def test_longer_stretches_than_a_row_are_its_frames(tiny_model, batch):
+    decoded = []
+    decoder = tiny_model.acoustic_tokenizer.decoder
+    decoder.register_forward_pre_hook(lambda _, given: decoded.append(given[0]))
     assert compute(tiny_model, batch, reconstruction_frames=99).loss.isfinite()
+    assert {tuple(given.shape) for given in decoded} == {(1, 4, 13), (1, 4, 5)}
+
+
+def test_loss_of_a_row_does_not_depend_on_its_neighbour(tiny_model, batch):
+    seeds = {0: 5, 1: 6}
+    sums = []
+    for rows in ([0, 1], [0], [1]):
+        picked = [values[rows] for values in batch]
+        layout = build_sequences(*picked, text_window=5, speech_window=6).layout
+        generators = [torch.Generator().manual_seed(seeds[row]) for row in rows]
+        hidden = torch.zeros(len(rows), 13, 16)
+        sums.append(
+            torch.stack(
+                compute_reconstruction_loss(
+                    tiny_model, hidden, picked[2], layout, 8, generators
+                )
+            )
+        )
+    assert torch.allclose(sums[0], sums[1] + sums[2], rtol=1e-5)
+
+
+def test_no_more_than_four_rows_are_decoded(tiny_model, batch):
+    many = tuple(torch.cat([values] * 4) for values in batch)
+    decoded = []
+    decoder = tiny_model.acoustic_tokenizer.decoder
+    decoder.register_forward_pre_hook(lambda _, given: decoded.append(given[0]))
+    compute(tiny_model, many, reconstruction_frames=4)
+    assert [len(given) for given in decoded] == [4, 4]  # estimates and targets
 
 
 def test_no_frames_raise(tiny_model, batch):

@@ -159,24 +159,3 @@ def test_collect_stats_gives_the_shapes_of_stage_5(copied, monkeypatch):
         collected = read_table(f"exp/stats/{mode}/collect_feats/feats.scp")
         frames = {utt_id: len(np.load(path)) for utt_id, path in collected.items()}
         assert {utt_id: str(count) for utt_id, count in frames.items()} == ours
-
-
-def test_training_by_two_processes_runs(copied):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc_per_node", "2", "-m", "espnet_vibevoice"]
-    command += ["--base", "downloads/mini_base", "-m", "espnet2.bin.tts_train"]
-    command += ["--ngpu", "0", "--dist_backend", "gloo"]
-    command += ["--multiprocessing_distributed", "false"]
-    command += ["--dist_world_size", "2"]
-    result = subprocess.run(
-        [*command, *training_options("--batch_type", "unsorted", "--batch_size", "2")],
-        cwd=copied.folder,
-        env=copied.environment(OMP_NUM_THREADS="1"),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "1epoch results" in result.stderr
-    trained = load_finite(copied.folder / "exp/other/1epoch.pth")
-    assert trained.keys() == load_finite(copied.experiment / "1epoch.pth").keys()

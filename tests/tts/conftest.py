@@ -51,6 +51,7 @@ def make_args(corpus, tiny_base):
         options += ["--token_type", "hugging_face", "--normalize", "none"]
         options += ["--feats_extract", "vibevoice_latents", "--use_tensorboard", "no"]
         options += ["--feats_extract_conf", "hop_length=3200", "--max_epoch", 1]
+        options += ["--num_att_plot", 0]
         for mode in ("train", "valid"):
             key = f"--{mode}_data_path_and_name_and_type"
             options += [key, f"{corpus}/text,text,text"]

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 import pytest
 
-from espnet_vibevoice.tts.task import use_dumped_latents
+from espnet_vibevoice.tts.dumped_latents import use_dumped_latents
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_preprocessor_long_prompt_is_cut_and_loses_its_transcript(make_preproces
     text, feats = prepare(make_preprocess(False), "b")
     assert text.dtype == np.int64 and len(text) == 0
     assert feats[:, 0].tolist() == [0, 2, 4, 6, 8]
-    np.random.seed(0)
+    torch.manual_seed(0)
     preprocess = make_preprocess(True)
     starts = {int(prepare(preprocess, "b")[1][0, 0]) // 2 for _ in range(60)}
     assert starts == {0, 1, 2, 3, 4}
@@ -94,7 +94,7 @@ def test_preprocessor_own_prompt_is_half_at_most(make_preprocess):
 def test_preprocessor_drops_prompts_in_training_only(
     make_preprocess, train, rate, wanted
 ):
-    np.random.seed(0)
+    torch.manual_seed(0)
     preprocess = make_preprocess(train, drop_rate=rate)
     given = [prepare(preprocess, "a") for _ in range(400)]
     assert all((len(text) > 0) == (len(feats) > 0) for text, feats in given)
@@ -105,7 +105,7 @@ def test_preprocessor_drops_prompts_in_training_only(
 def test_preprocessor_dropped_prompt_survives_collation(make_preprocess):
     preprocess = make_preprocess(True, drop_rate=0.5)
     collate = CommonCollateFn(float_pad_value=0.0, int_pad_value=0)
-    np.random.seed(0)
+    torch.manual_seed(0)
     lengths = set()
     for _ in range(30):
         rows = [
@@ -119,3 +119,30 @@ def test_preprocessor_dropped_prompt_survives_collation(make_preprocess):
         assert batch["prompt_feats"].shape[1] == max(frames)
         lengths.add(tuple(frames))
     assert (0, 0, 0) in lengths and (3, 5, 4) in lengths
+
+
+def draw_starts(preprocess, uids):
+    """Where the prompts of ``b`` begin: a long one, cut at random places."""
+    prepared = [(uid, prepare(preprocess, uid)[1]) for uid in uids]
+    return [int(feats[0, 0]) for uid, feats in prepared if uid == "b"]
+
+
+def test_preprocessor_draws_follow_seed_and_utterance_not_the_others(make_preprocess):
+    starts = []
+    for seed, uids in ((4, "bbbbbb"), (4, "ababaabbabab")):
+        torch.manual_seed(seed)
+        np.random.seed(len(uids))
+        starts.append(draw_starts(make_preprocess(True), uids))
+    assert len(set(starts[0])) > 1
+    assert starts[0] == starts[1][:6]
+
+
+def test_preprocessor_each_epoch_draws_anew_and_repeats_when_resumed(make_preprocess):
+    preprocess = make_preprocess(True)
+    epochs = []
+    for epoch in (1, 2):
+        torch.manual_seed(epoch)  # as ESPnet does
+        epochs.append(draw_starts(preprocess, "b" * 12))
+    assert epochs[0] != epochs[1]
+    torch.manual_seed(2)
+    assert draw_starts(make_preprocess(True), "b" * 12) == epochs[1]

@@ -56,15 +56,15 @@ def test_valid_batch_has_all_prompts(make_batch, tmp_path, stats_dir):
 
 
 def test_train_batches_follow_the_drop_rate(make_batch, tmp_path):
-    np.random.seed(0)
     shares = {}
     for rate in (0.0, 0.5):
-        lengths = [
-            make_batch(
+        lengths = []
+        for epoch in range(10):
+            torch.manual_seed(epoch)  # as ESPnet does
+            _, batch = make_batch(
                 tmp_path / "exp", "train", "--tts_conf", f"prompt_drop_rate={rate}"
-            )[1]["prompt_feats_lengths"]
-            for _ in range(10)
-        ]
+            )
+            lengths.append(batch["prompt_feats_lengths"])
         shares[rate] = float((torch.stack(lengths) > 0).float().mean())
     assert shares[0.0] == 1.0
     assert 0.2 < shares[0.5] < 0.8
@@ -113,6 +113,17 @@ def test_model_hands_prompts_to_ours(make_train_args, make_batch, tmp_path):
     assert not torch.allclose(prompted, model(**without)[0], atol=1e-6)
     espnets = ESPnetTTSModel(model.feats_extract, *[None] * 5, model.tts).eval()
     assert torch.equal(model(**without)[0], espnets(**without)[0])
+
+
+def test_model_hands_utterance_ids_to_ours(make_train_args, make_batch, tmp_path):
+    model = VibeVoiceTTSTask.build_model(make_train_args(tmp_path)).eval()
+    ids, batch = make_batch(tmp_path / "exp", "valid")
+    swapped = [ids[1], ids[0], *ids[2:]]
+    losses = [model(**batch, utt_id=given)[0] for given in (ids, list(ids), swapped)]
+    assert torch.equal(losses[0], losses[1])
+    assert not torch.allclose(losses[0], losses[2], atol=1e-6)
+    with pytest.raises(RuntimeError, match="4 utterance ids for 3 utterances: several"):
+        model(**batch, utt_id=[*ids, "another"])
 
 
 def test_reconstruction_loss_is_told_where_it_is_on(

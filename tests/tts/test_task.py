@@ -11,13 +11,15 @@ from espnet2.bin import tts_inference
 from espnet2.bin.tts_inference import Text2Speech
 from espnet2.tasks.tts import TTSTask
 from espnet2.train.preprocessor import CommonPreprocessor
+from espnet2.train.trainer import Trainer
 from espnet2.tts.tacotron2 import Tacotron2
 
 from espnet_vibevoice.data.kaldi import read_table
 from espnet_vibevoice.models.encoder_file import load_codec
+from espnet_vibevoice.models.fingerprint import fingerprint_weights
 from espnet_vibevoice.text.tokenizer import load_tokenizer
 from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
-from espnet_vibevoice.tts.task import VibeVoiceTTSTask, portable_base
+from espnet_vibevoice.tts.task import VibeVoiceTTSTask, name_revision, portable_base
 
 FRAMES = {"u1": "4", "u2": "3", "u3": "6"}
 
@@ -75,15 +77,18 @@ def test_collect_stats_writes_the_latents_of_each_utterance(
 
 def test_train_writes_trained_parameters_only(trained):
     state = torch.load(trained / "1epoch.pth")
-    parts = {name.split(".")[2] for name in state}
-    assert {name.split(".")[0] for name in state} == {"tts"}
+    weights = [name for name in state if name.startswith("tts.model.")]
+    parts = {name.split(".")[2] for name in weights}
     assert {"tts_language_model", "prediction_head"} <= parts
     assert not {"language_model", "acoustic_tokenizer"} & parts
+    assert state.keys() - weights == {"tts.base_fingerprint"}
 
 
 def test_train_config_names_base_and_token_list(trained, tiny_base, corpus, stats_dir):
     config = read_config(trained)
     assert config["tts_conf"]["base"] == f"{tiny_base}/config.json"
+    wanted = fingerprint_weights(tiny_base)
+    assert config["tts_conf"]["base_fingerprint"] == wanted
     assert config["token_list"] == str(corpus / "tokens.txt")
     for mode in ("train", "valid"):
         latents = [f"{stats_dir}/{mode}/collect_feats/feats.scp", "speech", "npy"]
@@ -116,6 +121,12 @@ def test_train_same_seed_gives_the_same_model(make_train_args, trained, tmp_path
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_train_with_nothing_trained_raises(make_train_args, tmp_path):
+    args = make_train_args(tmp_path, "--freeze_param", "tts")
+    with pytest.raises(ValueError, match="nothing of the model is trained"):
+        VibeVoiceTTSTask.main(args)
+
+
 def test_train_on_audio_without_latents_raises(make_args, tmp_path):
     with pytest.raises(FileNotFoundError, match="training on .*wav.scp needs its lat"):
         VibeVoiceTTSTask.main(make_args(tmp_path))
@@ -145,9 +156,9 @@ def test_decode_with_a_checkpoint_that_lacks_a_parameter_raises(
     trained, our_task, tmp_path
 ):
     state = torch.load(trained / "1epoch.pth")
-    del state["tts.model.tts_input_types.weight"]
+    del state["tts.model.tts_eos_classifier.fc1.weight"]
     torch.save(state, tmp_path / "cut.pth")
-    with pytest.raises(ValueError, match="missing model.tts_input_types.weight"):
+    with pytest.raises(ValueError, match="missing model.tts_eos_classifier.fc1.weight"):
         Text2Speech(trained / "config.yaml", tmp_path / "cut.pth")
 
 
@@ -167,6 +178,10 @@ def test_decode_with_a_checkpoint_that_lacks_a_parameter_raises(
         (["--token_type", "char"], "token_type is char, .* needs hugging_face"),
         (["--feats_extract", "fbank"], "feats_extract is fbank, .* vibevoice_latents"),
         (["--normalize", "global_mvn"], "normalize is global_mvn, .*--normalize none"),
+        (["--use_amp", "yes"], "use_amp is true: .*precision: bfloat16"),
+        (["--use_deepspeed", "yes"], "use_deepspeed is true, .* replaces the trainer"),
+        (["--use_adapter", "yes"], "--use_adapter true: .*strategy: lora"),
+        (["--train_dtype", "float16"], "train_dtype is float16: .* in float32"),
     ],
 )
 def test_main_wrong_argument_raises(make_train_args, tmp_path, words, message):
@@ -212,7 +227,9 @@ def test_build_model_takes_empty_sections_as_defaults(
     args.tts_conf, args.feats_extract_conf = parsed.tts_conf, None
     model = VibeVoiceTTSTask.build_model(args)
     assert model.tts.loss_settings.text_window == 5
-    assert args.tts_conf == {"base": f"{tiny_base}/config.json"}
+    fingerprint = model.tts.base_fingerprint
+    named = {"base": f"{tiny_base}/config.json", "base_fingerprint": fingerprint}
+    assert args.tts_conf == named
 
 
 def test_main_hands_the_base_to_processes_it_starts(
@@ -255,6 +272,14 @@ def test_build_preprocess_fn_uses_the_tokenizer_of_the_base(make_args, tmp_path)
     assert VibeVoiceTTSTask.build_preprocess_fn(args, train=True) is None
 
 
+def test_name_revision_names_the_commit_of_the_snapshot(tiny_base, monkeypatch):
+    commits = {"owner/name": "c0ffee", "owner/name@main": "c0ffee"}
+    monkeypatch.setattr("espnet_vibevoice.tts.task.find_revision", commits.get)
+    assert name_revision(f"{tiny_base}/config.json") == f"{tiny_base}/config.json"
+    assert name_revision("owner/name") == "owner/name@c0ffee"
+    assert name_revision("owner/name@main") == "owner/name@c0ffee"
+
+
 def test_portable_base_names_the_configuration_of_a_folder(tiny_base):
     wanted = f"{tiny_base}/config.json"
     assert portable_base(str(tiny_base)) == wanted
@@ -288,11 +313,15 @@ def test_other_model_is_built_as_espnet_does(other_args):
     assert preprocess("u1", {"text": "ab"})["text"].tolist() == [2, 3]
 
 
-def test_other_model_runs_through_espnets_worker(other_args, monkeypatch):
+def test_other_model_runs_through_espnets_worker_and_trainer(other_args, monkeypatch):
     seen = []
-    monkeypatch.setattr(TTSTask, "main_worker", seen.append)
+
+    def note(task, args):
+        seen.append((task, task.trainer, args))
+
+    monkeypatch.setattr(TTSTask, "main_worker", classmethod(note))
     VibeVoiceTTSTask.main(other_args)
-    assert seen == [other_args]
+    assert seen == [(TTSTask, Trainer, other_args)]
 
 
 def test_parser_admits_our_token_type_beside_espnets():
