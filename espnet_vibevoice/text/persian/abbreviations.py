@@ -1,7 +1,8 @@
 r"""Abbreviations written with points, in brackets, or before a number or a name.
 
 Choices: "qabl az milad", "bad az zohr" as separate words; the honorifics in their full
-forms; a closing point of an abbreviation at the end of the text stays as its full stop.
+forms; a closing point of an abbreviation at the end of the text stays as its full stop;
+"va ..." after a list with commas is "va gheyre".
 """
 
 import re
@@ -19,6 +20,12 @@ DOTTED = {
     "ب.م.م": "بزرگ\u200cترین مقسوم\u200cعلیه مشترک",
     "ک.م.م": "کوچک\u200cترین مضرب مشترک",
     "ق.م.ا": "قانون مجازات اسلامی",
+    "ق.ا": "قانون اساسی",
+    "ق.ت": "قانون تجارت",
+    "ق.غ": "قاشق غذاخوری",
+    "ق.چ": "قاشق چای\u200cخوری",
+    "غ.خ": "غذاخوری",
+    "چ.خ": "چای\u200cخوری",
     "آ.د.ک": "آیین دادرسی کیفری",
     "آ.د.م": "آیین دادرسی مدنی",
     "ش.م.ه": "شیمیایی میکروبی هسته\u200cای",
@@ -27,8 +34,8 @@ DOTTED = {
     "پ.ه": "پیش از هجرت",
     "ق.ظ": "قبل از ظهر",
     "ب.ظ": "بعد از ظهر",
-    "ر.ک": "رجوع کنید",
-    "ن.ک": "نگاه کنید",
+    **dict.fromkeys(["ر.ک", "ر.ک به", "ر.ک. به"], "رجوع کنید به"),
+    **dict.fromkeys(["ن.ک", "ن.ک به", "ن.ک. به"], "نگاه کنید به"),
     "پ.ن": "پی\u200cنوشت",
     "ج.ا.ا": "جمهوری اسلامی ایران",
     "ج.ا": "جمهوری اسلامی",
@@ -89,7 +96,7 @@ def _dotted_pattern(abbreviation: str) -> str:
 
 
 _DOTTED = Guarded(
-    r"\.",
+    rf"[{LETTERS}]\s?\.\s?[{LETTERS}]",
     f"{START}(?:"
     + "|".join(
         f"(?P<a{i}>{_dotted_pattern(key)})"
@@ -120,6 +127,18 @@ _GLUED_YEAR = Guarded(
 _YEAR_SPACED = Guarded(r"\d [هق] ", rf"(\d) ({any_of(_SPACED_ERAS)}){END}")
 _WEEKDAYS = ["یک\u200c", "دو", "سه\u200c", "چهار", "پنج\u200c"]
 _WEEKDAY = Guarded("شنبه", rf"(?<![\d.,/])([1-5])[ {ZWNJ}]?شنبه")
+# After a list with commas; elsewhere an ellipsis after "va" is a voice trailing off.
+# After an article the civil code, elsewhere "before Christ".
+_CIVIL_CODE = Guarded(
+    r"\d ق",
+    rf"({START}ماده(?:ٔ|{ZWNJ}ی)? \d+ )ق ?\. ?م(?: ?\.(?! ?ا)(?=\s*\S)|(?! ?\.)){END}",
+)
+_BRACKETED = Guarded(
+    r"\(",
+    rf"({START}(?:ماده|مادهٔ|بند|تبصره|تبصرهٔ|اصل|جزء|ردیف|شماره|شمارهٔ|شکل|جدول|رابطه)) ?"
+    rf"\( ?(\d+|الف|[{LETTERS}]) ?\)",
+)
+_ET_CETERA = Guarded(r"و ?(?:…|\.\.)", r"(،[^،.…؟?!\n]{1,60} و) ?(?:…|\.{2,3})")
 _INITIALS = Guarded(
     r"[A-Za-z]\.", r"(?<![A-Za-z.])(?:[A-Za-z]\.){2,}[A-Za-z]?(?![A-Za-z])"
 )
@@ -131,14 +150,21 @@ def read_abbreviations(text: str) -> str:
     Example:
         >>> read_abbreviations("1399 ه.ش و د. احمدی")
         '1399 هجری شمسی و دکتر احمدی'
+        >>> read_abbreviations("سیب، موز و ...")
+        'سیب، موز و غیره '
+        >>> read_abbreviations("بند (ب) ماده (5)")
+        'بند ب  ماده 5 '
         >>> read_abbreviations("پیامبر (ص)، ص 5")
         'پیامبر صلی الله علیه و آله و سلم، صفحه 5'
     """
+    text = _ET_CETERA.sub(r"\1 غیره ", text)
+    text = _BRACKETED.sub(r"\1 \2 ", text)
+    text = _CIVIL_CODE.sub(r"\1قانون مدنی", text)
     text = _DOTTED.sub(_read_dotted, text)
     text = _YEAR_SPACED.sub(lambda m: f"{m[1]} {_SPACED_ERAS[m[2]]}", text)
     text = _HONORIFIC.sub(lambda m: f" {HONORIFICS[m[1]]}", text)
-    text = _GLUED_YEAR.sub(r"\1 میلادی", text)
     text = _YEAR_ENDING.sub(_read_year_ending, text)
+    text = _GLUED_YEAR.sub(r"\1 میلادی", text)
     text = _BEFORE_NUMBER.sub(_read_before_number, text)
     if _ENUMERATED.search(text) is None:
         text = _BEFORE_NAME.sub(lambda m: f"{BEFORE_NAME[m[1]]} ", text)

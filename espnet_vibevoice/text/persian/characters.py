@@ -201,6 +201,9 @@ _COMPATIBLE = (
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True))
 _SUPERSCRIPT_RUN = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+")
 _FRACTION = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
+_LONE_TATWEEL = re.compile(
+    f"(?<![{LETTERS}{VOWEL_MARKS}\u0640])\u0640+(?![{LETTERS}\u0640])"
+)
 _HAMZA_SPELLINGS = (
     (re.compile(f"ی{HAMZA_ABOVE}"), "ئ"),
     (re.compile(f"هء(?![{LETTERS}])"), f"ه{HAMZA_ABOVE}"),
@@ -273,6 +276,8 @@ def unify_characters(text: str) -> str:
         'علی و کتاب 12 m^2  1⁄2 '
     """
     text = unicodedata.normalize("NFC", text)
+    if "\u0640" in text:
+        text = _LONE_TATWEEL.sub("\u2013", text)  # typed as a dash: no letter beside it
     text = _SUPERSCRIPT_RUN.sub(_write_exponent, text)
     text = _FRACTION.sub(_write_fraction, text)
     text = unicodedata.normalize("NFC", text.translate(_TABLE))

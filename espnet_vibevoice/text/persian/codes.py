@@ -1,8 +1,8 @@
 r"""Telephone and card numbers, identity codes, addresses of machines, versions.
 
 Choices: mobile numbers in groups 4-3-2-2, other telephone numbers the area code and
-pairs, cards in fours, codes named by a cue word digit by digit; the point of a version
-or machine address is "noqte".
+pairs; card numbers and codes named by a cue word digit by digit; number plates of cars
+with "Iran" before the region; the point of a version or machine address is "noqte".
 """
 
 import re
@@ -21,13 +21,14 @@ _SERVICE = Guarded(r"\d#", r"(?<![\w*])\*\d{1,6}(?:\*\d{1,16})*#")
 _COUNTRY = r"(?P<country>\+ ?98|0098)"
 _MOBILE = Guarded(
     r"\d(?:[ .()\u2010\u2011\u2013-]{0,3}\d){7}",
-    rf"(?<![\d+/.,])(?:{_COUNTRY}{_GAP}\(?0?\)?|0)(?P<operator>9\d\d){_GAP}(?P<three>\d{{3}})"
+    rf"(?<![\d+/.,])(?:{_COUNTRY}{_GAP}\(?0?\)?|\(?0)(?P<operator>9\d\d)\)?{_GAP}(?P<three>\d{{3}})"
     rf"{_GAP}(?P<first>\d\d){_GAP}(?P<second>\d\d)(?!\d)",
 )
 _LANDLINE = Guarded(
     r"\d(?:[ .()\u2010\u2011\u2013-]{0,3}\d){7}",
     rf"(?<![\d+/.,])\(?(?:{_COUNTRY}{_GAP}|0)(?P<area>[1-8]\d)\)?[ -]{{0,3}}"
-    rf"(?P<number>\d{{4}}{_GAP}\d{{4}}|\d\d{_GAP}\d\d{_GAP}\d\d{_GAP}\d\d)(?!\d)",
+    rf"(?P<number>\d{{4}}{_GAP}\d{{4}}|\d\d{_GAP}\d\d{_GAP}\d\d{_GAP}\d\d)"
+    r"(?:-(?P<last>\d\d?))?(?!\d)",
 )
 _FOREIGN = Guarded(
     r"\+\d",
@@ -45,17 +46,19 @@ _CARD = Guarded(
     r"\d{4}[ -]\d{4}",
     r"(?<![\d.,/-])(\d{4})([ -])(\d{4})\2(\d{4})\2(\d{4})(?![\d/]|[.,-]\d)",
 )
-_CARD_SOLID = Guarded(r"\d{16}", r"(?<![\d.,])[56]\d{15}(?![\d]|[.,]\d)")
-_CARD_CUE = Guarded(
-    r"\d{16}", rf"(?<=کارت )(?:[{LETTERS}]+ ){{0,3}}:? ?(\d{{16}})(?!\d)"
+_PLATE = Guarded(
+    r"\d{3} ?[-\u2013] ?\d\d",
+    rf"(?<!\d)(\d\d) ?(الف|[{LETTERS}]) ?(\d{{3}}) ?[-\u2013] ?(\d\d)(?![\d.,/])",
 )
 _IBAN = Guarded("IR", r"(?<![A-Za-z0-9])IR ?(\d\d(?: ?\d{4}){5} ?\d\d)(?!\d)")
 _CODE_CUE = Guarded(
     r"\d{5}|\d-\d",
-    rf"{START}(?:کد|کدپستی|کد{ZWNJ}پستی|کدملی|کد{ZWNJ}ملی|شناسه|شناسهٔ|سریال|بارکد|رمز|پین|رهگیری|پیگیری"
+    rf"{START}(?:شابک|ISBN|کد|کدپستی|کد{ZWNJ}پستی|کدملی|کد{ZWNJ}ملی|شناسه|شناسهٔ|سریال|بارکد|رمز|پین|رهگیری|پیگیری"
     rf"|شماره(?:{ZWNJ}ی|ٔ)? (?:ملی|شناسنامه|حساب|سریال|دانشجویی|پرونده|سفارش|قرارداد"
     rf"|بیمه|شبا|مشتری|پرسنلی|مرجع|فاکتور|پاسپورت|گذرنامه|موبایل|کارت|اشتراک|قبض))"
-    rf"{END}(?P<between>[^\d.،؛!?\n]{{0,25}})(?<![\d+])(?P<digits>\d{{5,30}}|\d+-\d{{3,10}}-\d+)(?![\d]|[.,/]\d)",
+    rf"{END}(?P<between>[^\d.،؛!?\n]{{0,25}})(?<![\d+])"
+    r"(?P<digits>\d{5} \d{5}|\d{3,10}-\d{3,10}|\d+(?:-\d+){2,5}|\d{5,30})"
+    r"(?!\d|[.,/-]\d)",
 )
 _ADDRESS = Guarded(
     r"\d\.\d+\.\d", r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?::(\d+))?(?!\.?\d)"
@@ -63,7 +66,8 @@ _ADDRESS = Guarded(
 _SOFTWARE = (
     "نسخه نسخهٔ نسخه\u200cی ورژن ویرایش پایتون جاوا لینوکس اوبونتو کروم فایرفاکس "
     "جنگو iOS Android Python Java Node Linux Ubuntu macOS Chrome Firefox PHP Django "
-    "version Version ver Kotlin Go Rust PyTorch TensorFlow CUDA GPT"
+    "version Version ver Kotlin Go Rust PyTorch TensorFlow CUDA GPT "
+    "USB HDMI Bluetooth بلوتوث"
 ).split()
 _VERSION = Guarded(
     r"\d\.\d|[vVr]\.? ?\d",
@@ -79,17 +83,16 @@ def read_codes(text: str) -> str:
     Example:
         >>> read_codes("0912 123 4567")
         ' صفر نهصد و دوازده صد و بیست و سه چهل و پنج شصت و هفت '
-        >>> read_codes("کد ملی 12345")
-        'کد ملی  یک دو سه چهار پنج '
+        >>> read_codes("کد پستی 12345-67890")
+        'کد پستی  یک دو سه چهار پنج شش هفت هشت نه صفر '
     """
     text = _SERVICE.sub(_read_service, text)
     text = _MOBILE.sub(_read_mobile, text)
     text = _LANDLINE.sub(_read_landline, text)
     text = _FOREIGN.sub(_read_foreign, text)
     text = _IBAN.sub(lambda m: f"IR {read_digits(m[1].replace(' ', ''))} ", text)
-    text = _CARD.sub(lambda m: _read_groups([m[1], m[3], m[4], m[5]]), text)
-    text = _CARD_CUE.sub(_read_solid_card, text)
-    text = _CARD_SOLID.sub(lambda m: _read_groups(_cut(m[0], 4)), text)
+    text = _CARD.sub(lambda m: f" {read_digits(m[1] + m[3] + m[4] + m[5])} ", text)
+    text = _PLATE.sub(r"\1 \2 \3 ایران \4", text)
     text = _AFTER_CUE.sub(_read_local, text)
     text = _BEFORE_CUE.sub(lambda m: _read_groups(_cut(m[1], 2)), text)
     text = _CODE_CUE.sub(_read_code, text)
@@ -141,7 +144,8 @@ def _read_landline(match: re.Match[str]) -> str:
     zero = "" if match["country"] else "0"
     pairs = _cut(re.sub(r"\D", "", match["number"]), 2)
     words = _read_groups([zero + match["area"], *pairs]).lstrip()
-    return f" {_read_country(match)}{words}"
+    last = f"تا {read_group(match['last'])} " if match["last"] else ""
+    return f" {_read_country(match)}{words}{last}"
 
 
 def _read_foreign(match: re.Match[str]) -> str:
@@ -156,15 +160,10 @@ def _read_local(match: re.Match[str]) -> str:
     return before + _read_groups(_cut(re.sub(r"\D", "", match["number"]), 2))
 
 
-def _read_solid_card(match: re.Match[str]) -> str:
-    """Read sixteen digits after "kart" in fours."""
-    return match.group()[:-16] + _read_groups(_cut(match[1], 4))
-
-
 def _read_code(match: re.Match[str]) -> str:
     """Read the digits after a word for a code one by one."""
     before = match.group()[: -len(match["digits"])]
-    return f"{before} {read_digits(match['digits'].replace('-', ''))} "
+    return f"{before} {read_digits(re.sub('[ -]', '', match['digits']))} "
 
 
 def _read_address(match: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ when there is more than one.
 
 import re
 
-from espnet_vibevoice.text.persian.alphabet import DASHES, END, NUMBER, any_of
+from espnet_vibevoice.text.persian.alphabet import DASHES, END, NUMBER, ZWNJ, any_of
 from espnet_vibevoice.text.persian.guarded import Guarded
 
 SYMBOLS = {
@@ -79,8 +79,8 @@ _GROUPS = Guarded(
     r"\d[,٬،']\d", r"(?<![\d.,٬،'])\d{1,3}(?:([,٬،'])\d{3})(?:\1\d{3})*(?!\1?\d)"
 )
 _POINT_GROUPS = Guarded(
-    r"\d[./]\d\d\d",
-    r"(?<![\d.,/])(\d{1,3})((?:\.000)+|(?:\.\d{3}){2,}|(?:/000)+|(?:/\d{3}){2,})"
+    r"\d[./٫]\d\d\d",
+    r"(?<![\d.,/])(\d{1,3})((?:\.000)+|(?:\.\d{3}){2,}|(?:٫\d{3}){2,}|(?:/000)+|(?:/\d{3}){2,})"
     r"(?![\d/]|\.\d)",
 )
 _POINT_MONEY = Guarded(
@@ -94,7 +94,7 @@ _SPACE_GROUPS = Guarded(
 _DECIMAL_SIGN = re.compile(r"(?<=\d)٫(?=\d)")
 _SCALE_LETTER = Guarded(
     r"\d ?[KkMBTmbt]",
-    rf"(?<![\w.])((?:{_SYMBOL} ?)?{NUMBER})"
+    rf"(?<![\w.])(?<![A-Za-z\d]-)((?:{_SYMBOL} ?)?{NUMBER})"
     r"(?: ?(million|billion|trillion|thousand|mn|bn)"
     rf"|([KkMBT]))(?= ?{_SYMBOL}|\+?{END})",
 )
@@ -108,10 +108,13 @@ _BEFORE = Guarded(
     rf"( {_PERSIAN_SCALE}{END})?(?: ?(?:{_PERSIAN_NAMES}){END})?",
 )
 _AFTER = Guarded(_NAME, rf"(?<=[\d\u0627-\u06cc]) ?({_NAME})(?![A-Za-z0-9])")
-_TOMAN = Guarded(r" ت|\dت", rf"(\d(?: {_PERSIAN_SCALE})?) ?ت{END}(?!\.)")
+_MINUS_BEFORE = Guarded(
+    rf"[-\u2212]{_SYMBOL}", rf"(?<![\w)\]])[-\u2212](?={_SYMBOL} ?\d)"
+)
+_TOMAN = Guarded(r" ت|\dت", rf"(\d(?: ?{_PERSIAN_SCALE})?) ?ت{END}(?!\.)")
 _GLUED = Guarded(
-    rf"{_PERSIAN_SCALE}{_PERSIAN_NAMES}",
-    rf"(?<![ء-ی])({_PERSIAN_SCALE})({_PERSIAN_NAMES}){END}",
+    rf"{_PERSIAN_SCALE}{ZWNJ}?{_PERSIAN_NAMES}",
+    rf"(?<![ء-ی])({_PERSIAN_SCALE}){ZWNJ}?({_PERSIAN_NAMES}ی?){END}",
 )
 
 
@@ -140,6 +143,7 @@ def read_currency(text: str) -> str:
         >>> read_currency("100 USD")
         '100 دلار '
     """
+    text = _MINUS_BEFORE.sub(" منفی ", text)
     text = _SCALE_LETTER.sub(_read_scale, text)
     text = _BEFORE.sub(_move_behind, text)
     text = _AFTER.sub(lambda m: f" {_NAMES[m[1]]} ", text)

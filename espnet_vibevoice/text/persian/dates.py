@@ -8,7 +8,7 @@ become Persian ones.
 
 import re
 
-from espnet_vibevoice.text.persian.alphabet import END, START, ZWNJ, any_of
+from espnet_vibevoice.text.persian.alphabet import DASHES, END, START, ZWNJ, any_of
 from espnet_vibevoice.text.persian.guarded import Guarded
 from espnet_vibevoice.text.persian.numbers import read_ordinal
 
@@ -65,11 +65,15 @@ _DAY_FIRST = Guarded(
 _YEAR_MONTH = Guarded(
     r"\d/[01]", r"(?<![\d/.,-])(1[34]\d\d)/(0[1-9]|1[0-2])(?![\d/.,-])"
 )
+_DATE_RANGE = Guarded(
+    rf"\d ?[{DASHES}] ?{_YEAR}/",
+    rf"(?<!\d)({_YEAR}(?:/\d{{1,2}}){{2}}) ?[{DASHES}] ?(?={_YEAR}(?:/\d{{1,2}}){{2}})",
+)
 _LUNAR = re.compile(r" ?(?:هجری )?(?:قمری|ه ?\. ?ق)")
 _DAY_RANGE = Guarded(
     rf"\d{_DAY_ENDING} {_MONTH}",
-    rf"(?<![\d.,/:])({_DAY})(?: ?[-\u2013\u2014] ?| (تا|و) |(،) ?)({_DAY}){_DAY_ENDING}"
-    rf"(?= {_MONTH}{END})",
+    rf"(?<![\d.,/:])({_DAY})(?: ?[-\u2013\u2014] ?| ?(تا|و) ?|(،) ?)"
+    rf"({_DAY}){_DAY_ENDING}(?= {_MONTH}{END})",
 )
 _DAY_MONTH = Guarded(
     rf"\d{_DAY_ENDING} ?(?:{_MONTH}|می )",
@@ -102,6 +106,7 @@ def read_dates(text: str) -> str:
         >>> read_dates("March 15, 2020")
         ' پانزدهم مارس 2020 '
     """
+    text = _DATE_RANGE.sub(r"\1 تا ", text)
     text = _YEAR_FIRST.sub(_read_year_first, text)
     text = _DAY_FIRST.sub(_read_day_first, text)
     text = _YEAR_MONTH.sub(lambda m: f" {JALALI[int(m[2]) - 1]} {m[1]} ", text)

@@ -40,7 +40,7 @@ RELATIONS = {
 }
 _TERM = (
     r"(?:√ ?)?(?:\d+(?:\.\d+)?(?:[A-Za-zπθαβ]{1,2}(?![A-Za-z]))?"
-    r"|[A-Za-zπθαβλ](?![A-Za-z])|\?)"
+    r"|[A-Za-zπθαβλ](?![A-Za-z])|[?؟])"
     r"(?:\^[+-]?(?:\d+|[a-z]))?!?"
 )
 _OPERAND = (
@@ -95,7 +95,8 @@ def _read_span(match: re.Match[str]) -> str:
     span = _FRACTION.sub(_read_small_fraction, span)
     span = _SIGN.sub(_read_sign, span)
     span = _COEFFICIENT.sub(" ", _BRACKETS.sub(" ", span))
-    return f" {span.replace('?', ' چند ').replace('!', ' فاکتوریل ')} "
+    span = span.replace("?", " چند ").replace("؟", " چند ")
+    return f" {span.replace('!', ' فاکتوریل ')} "
 
 
 def _read_small_fraction(match: re.Match[str]) -> str:

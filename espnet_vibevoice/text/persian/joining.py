@@ -25,11 +25,11 @@ _JOINED_DURATIVE = Guarded("می", rf"{START}(ن?می)([^\W\d_][{WORD}]+)")
 _PLURAL = Guarded(
     " ها",
     rf"{START}([{WORD}]{{2,}}) "
-    rf"(ها(?:ی(?:ی|م|ت|ش|مان|تان|شان|مون|تون|شون)?|م|ت|ش)?){END}",
+    rf"(ها(?:ی(?:ی|م|ت|ش|مان|تان|شان|مون|تون|شون)?|م|ت|ش|تان|شان|تون|شون)?){END}",
 )
 _NO_NOUNS = frozenset(
     "و که از به با در بر تا را رو یا اگر هم نه ای آی بله خب پس ولی اما چون مگر چه "
-    "می نمی است بود شد هست آره آخه".split()
+    "می نمی است بود شد هست آره آخه ها".split()
 )
 # Adjectives of the field, of drinking: not "you know".
 _AMBIGUOUS = frozenset(["میدانی", "میخواری"])
@@ -37,7 +37,9 @@ _COMPARATIVE = Guarded(
     " تر", rf"{START}([{WORD}]{{2,}}) (تر|تری|ترین|ترین{ZWNJ}?ها){END}"
 )
 _SILENT_HEH = Guarded(
-    "ه [ای]", rf"(?<=[{WORD}])([^اویآ\W]ه) (ام|ات|اش|ای|ایم|اید|اند|ی){END}"
+    f"ه (?:ام|ات|اش|ای|ایم|اید|اند|ی){END}",
+    rf"((?<=[{WORD}])[^اویآ\W]ه|{START}(?:قهوه|میوه|شیوه|نحوه|جلوه|بیوه)) "
+    rf"(ام|ات|اش|ای|ایم|اید|اند|ی){END}",
 )
 _LATIN_PLURAL = Guarded("[A-Za-z]ها", rf"(?<=[A-Za-z])(?=ها(?:ی[{WORD}]*)?{END})")
 _SCRIPTS = Guarded(

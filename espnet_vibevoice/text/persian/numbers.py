@@ -8,7 +8,7 @@ zeros, longer ones digit by digit.
 
 import re
 
-from espnet_vibevoice.text.persian.alphabet import ZWNJ
+from espnet_vibevoice.text.persian.alphabet import LETTERS, ZWNJ
 from espnet_vibevoice.text.persian.guarded import Guarded
 
 _UNITS = (
@@ -126,7 +126,7 @@ def read_ordinal(number: int) -> str:
 
 _DECIMAL = Guarded(r"\d\.\d", r"(?<![\d.])(\d+)\.(\d+)(?!\.?\d)")
 _POINT_CHAIN = re.compile(r"(?<=\d)\.(?=\d)")
-_INTEGER = re.compile(rf"\d+({ZWNJ}?)")
+_INTEGER = re.compile(rf"\d+({ZWNJ}?ی(?![{LETTERS}])|{ZWNJ}?)")
 _SIGN_BEFORE = rf"(?<![\w%)\]{ZWNJ}.])"
 _MINUS = Guarded(r"[-\u2212\u2013]\d", rf"{_SIGN_BEFORE}[-\u2212\u2013](?=\d)")
 _PLUS = Guarded(r"\+\d", rf"{_SIGN_BEFORE}\+(?=\d)")
@@ -157,8 +157,8 @@ def read_numbers(text: str) -> str:
     r"""Read the decimals and integers that are left.
 
     Example:
-        >>> read_numbers("2.5 و 3")
-        ' دو ممیز پنج  و  سه '
+        >>> read_numbers("2.5 و 3"), read_numbers("دهه 60ی")
+        (' دو ممیز پنج  و  سه ', 'دهه  شصتی')
     """
     text = _DECIMAL.sub(lambda m: f" {read_decimal(m[1], m[2])} ", text)
     text = _POINT_CHAIN.sub(" نقطه ", text)
@@ -166,6 +166,9 @@ def read_numbers(text: str) -> str:
 
 
 def _read_integer_match(match: re.Match[str]) -> str:
-    """Read an integer; a non-joiner typed after it stays."""
-    digits = match.group().rstrip(ZWNJ)
-    return f" {read_integer(digits)}{match[1] or ' '}"
+    """Read an integer; a non-joiner or an adjective's ending typed after it stays."""
+    ending = match[1]
+    words = read_integer(match.group().removesuffix(ending))
+    if ending.endswith("ی"):
+        ending = "ی" if words[-1] not in "اوهی" else f"{ZWNJ}ی"
+    return f" {words}{ending or ' '}"

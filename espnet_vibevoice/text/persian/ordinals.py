@@ -12,8 +12,8 @@ from espnet_vibevoice.text.persian.numbers import read_ordinal
 
 _HAMZA_DAMMA = "ا\u064f?"  # alef, with or without DAMMA
 _PERSIAN = Guarded(
-    rf"\d[ {ZWNJ}-]?(?:ا|م)",
-    rf"(?<![\d.])(\d{{1,15}})(?:[ {ZWNJ}-]?{_HAMZA_DAMMA}م|[{ZWNJ}-]?م"
+    rf"\d[ {ZWNJ}-]?(?:ا|\u064f?م)",
+    rf"(?<![\d.])(\d{{1,15}})(?:[ {ZWNJ}-]?{_HAMZA_DAMMA}م|[{ZWNJ}-]?\u064f?م"
     rf"|[ {ZWNJ}-]?(?:{_HAMZA_DAMMA})?م(ین))(ی|ها|ش)?{END}",
 )
 _ENGLISH = Guarded(

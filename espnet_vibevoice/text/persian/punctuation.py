@@ -56,7 +56,7 @@ _TRANSLATION = str.maketrans(
 )
 _APOSTROPHE = Guarded("['’ʼ`]", r"(?<=[A-Za-z])['’ʼ`](?=[A-Za-z])")
 _SINGLE_QUOTES = Guarded("'", r"(?<![\w'])'([^'\n]{1,300})'(?![\w'])")
-_LOW_QUOTES = Guarded("„", "„([^„“”\n]*+)[“”]")
+_LOW_QUOTES = Guarded("„", "„([^„“”‟\n]*+)[“”‟]")
 _DOUBLED = re.compile("<<|>>|''|``")
 _DOUBLED_MARKS = {"<<": "«", ">>": "»", "''": '"', "``": '"'}
 _CALL = Guarded(r"\(", r"(?<=[A-Za-z])\((?=[A-Za-z\d])")

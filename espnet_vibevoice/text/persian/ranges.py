@@ -24,7 +24,8 @@ _WINDOW = 70  # characters looked at on each side of a score
 _DASH = rf"[{DASHES}]"
 _MATCH_WORDS = (
     "نفع صعود گلزنی قهرمان برد بردند بُرد باخت باختند باخته شکست پیروز پیروزی تساوی "
-    "مساوی نتیجه نتیجهٔ نتیجه\u200cی غلبه مغلوب گل گله بازی مسابقه دیدار دربی داربی "
+    "مساوی باختیم بردیم پنالتی پنالتی\u200cها نتیجه نتیجهٔ نتیجه\u200cی غلبه مغلوب گل "
+    "گله بازی مسابقه دیدار دربی داربی "
     "فینال نیمه\u200cنهایی لیگ ست هیچ سوت فوتبال والیبال هندبال بسکتبال فوتسال "
     "برتری متوقف حریف میزبان مهمان جام نبرد"
 ).split()
@@ -58,6 +59,7 @@ _CUED_RATIO = Guarded(
     r"\d ?[:/] ?\d",
     rf"({START}{any_of(_RATIO_WORDS)} )({NUMBER}) ?[:/] ?({NUMBER})(?![:/.]?\d)",
 )
+_STANDARD = 4  # digits
 _RATIO = Guarded(
     r"\d ?:",
     r"(?<![\d:/])(\d+(?:\.\d+)?)(?: ?: ?)(\d+(?:\.\d+)?)((?::\d+(?:\.\d+)?)*)(?!:?\d)",
@@ -76,9 +78,9 @@ _RANGE = re.compile(
 _UNIT_RANGE = Guarded(rf"{_DASH} ?\d", rf"(\d {_UNIT_WORDS} ?){_DASH} ?(?=\d)")
 _FIGURE = Guarded(
     rf"\d(?:{_DASH}|/)\d",
-    rf"({START}(?:شکل|جدول|نمودار|رابطه|رابطهٔ|معادله|مثال|تمرین|قضیه|مسئله|تبصره|بند"
+    rf"({START}(?:شکل|جدول|نمودار|رابطه|رابطهٔ|معادله|مثال|تمرین|قضیه|مسئله|تبصره|بند|ماده|مادهٔ|بخش"
     rf"|شماره(?: [{LETTERS}]+)?)"
-    rf" \d+)(?:{_DASH}|/)(\d+)"
+    rf" \d{{1,3}})(?:{_DASH}|/)(\d{{1,3}})"
     r"(?![\d-])",
 )
 _FIGURE_POINT = Guarded(r"\d\.\d", rf"({START}(?:شکل|جدول|نمودار) \d+)\.(\d+)(?![\d.])")
@@ -92,6 +94,12 @@ _NAMED_RANGE = Guarded(
 _MODEL = Guarded(rf"\d{_DASH}\d", rf"([A-Za-z]\d+){_DASH}(?=\d)")
 _DIFFERENCE = Guarded(
     rf"\d {_DASH} \d", rf"(?<![\d.])({NUMBER}) {_DASH} ({NUMBER})(?!\d|\.\d)"
+)
+# A school year or season: 99-1398 (typed from right to left), 1401-02.
+_SEASON = Guarded(
+    rf"\d\d ?{_DASH} ?\d\d",
+    rf"(?<![\d./-])(?:(?P<late>\d\d) ?{_DASH} ?(?P<first>[12]\d{{3}})"
+    rf"|(?P<year>[12]\d{{3}}) ?{_DASH} ?(?P<next>0\d))(?![\d/-]|\.\d)",
 )
 _EQUAL = Guarded(rf"\d{_DASH}\d", rf"(?<![\d.])(\d+)({_DASH})\1(?![\d.])")
 
@@ -115,11 +123,14 @@ def read_ranges(text: str) -> str:
     Example:
         >>> read_ranges("5-10 و 50-50 و 4-4-2")
         '5 تا 10 و 50 50 و 4 4 2'
+        >>> read_ranges("سال 99-1398")
+        'سال 1398 تا 99'
     """
     text = _FIGURE_POINT.sub(r"\1 نقطه \2", _FIGURE.sub(r"\1 \2", text))
     text = _NAMED_RANGE.sub(r"\1 تا ", text)
     text = _MODEL.sub(r"\1 ", text)
     text = _CHAIN.sub(lambda m: re.sub(_DASH, " ", m.group()), text)
+    text = _SEASON.sub(_read_season, text)
     text = _EQUAL.sub(r"\1 \1", text)
     text = _DIFFERENCE.sub(_read_difference, text)
     text = _RANGE.sub(r"\1 تا ", text)
@@ -133,16 +144,28 @@ def read_ratios(text: str) -> str:
         >>> read_ratios("16:9")
         '16 به 9'
     """
-    return _RATIO.sub(
-        lambda m: f"{m[1]} به {m[2]}{m[3].replace(':', ' به ')}",
-        text,
-    )
+    return _RATIO.sub(_read_ratio, text)
+
+
+def _read_ratio(match: re.Match[str]) -> str:
+    """Read a ratio; a standard and its year (9001:2015) are no ratio."""
+    link = " " if min(len(match[1]), len(match[2])) >= _STANDARD else " به "
+    return link.join([match[1], match[2], *match[3].split(":")[1:]])
 
 
 def _read_difference(match: re.Match[str]) -> str:
     """Read a spaced dash after the larger number as a minus."""
     sign = "منهای" if float(match[1]) > float(match[2]) else "تا"
     return f"{match[1]} {sign} {match[2]}"
+
+
+def _read_season(match: re.Match[str]) -> str:
+    """Read two years that follow each other, the second one short."""
+    year = int(match["year"] or match["first"])
+    last = match["late"] or match["next"]
+    if (year + 1) % 100 != int(last):
+        return match.group()
+    return f"{year} تا {year + 1 if last[0] == '0' else last}"
 
 
 def _read_score(match: re.Match[str]) -> str:

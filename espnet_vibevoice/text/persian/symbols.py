@@ -70,7 +70,8 @@ SIGNS = {
     "⁄": "روی",
 }
 _FACE = re.compile(
-    r"(?<![^\s])(?:[:;=8xX]['`^o-]?[)(\]\[DPp3Oo*|/\\]+|[)(]+[:;=8]|<3+|\^_*\^|-_+-|:'\(+|[xX]D+)(?![^\s.!؟،])"
+    r"(?<![^\s])(?:[:;]['`^o-]?[)(\]\[DPp3Oo*|/\\]+|=[)(\]\[DP]+|8-\)+|[)(]+[:;=]"
+    r"|(?<![A-Za-z\d)] )<3+|\^_*\^|-_+-|:'\(+|[xX]D+)(?![^\s.!؟،])"
 )
 _ABOUT = re.compile(rf"(?<![\w)] )(?<![\w)])[~≈≃] ?(?={NUMBER})")
 _COMPARED = {
@@ -82,13 +83,15 @@ _COMPARED = {
     ">=": "حداقل",
 }
 _COMPARISON = re.compile(r"(?<![\w)] )(?<![\w)])(<=|>=|[<>≤≥]) ?(?=[-\u2212]?\d)")
+_LESS_OR_MORE = re.compile(r"(?<=[\w%]) ([<>])(?= ?[-\u2212]?\d)")
 _LEFT_ARROW = re.compile(r"(?<=\w) ?<-+ ?(?=\w)")
 _ARROW = re.compile(r"(?<=[\w ])[-=]+> ?")
 _BLOOD = re.compile(r"(?<![A-Za-z0-9])(AB|A|B|O)([+-])(?![\w])")
+_WARM = re.compile(r"(?<![\w.])(\d+)\+(?= ?(?:درجه|°))")
 _AGES = re.compile(r"(?<![\w.])(3|7|12|13|15|16|18|21)\+(?!\s?[\d\w])")
 _MORE_THAN_SAID = re.compile(r"((?:بیش|بیشتر) از |بالای |حداقل )(\d+)\+")
 _MORE_THAN = re.compile(r"(?<![\w.+])(\d+(?:\.\d+)?)\+(?=$|[^\d\w+])")
-_HASH_NUMBER = re.compile(r"#(?=\d)")
+_HASH_NUMBER = re.compile(r"(?:شماره )?#(?=\d)")
 _LANGUAGES = (
     (re.compile(r"\bC\+\+(?!\+)"), "C پلاس پلاس"),
     (re.compile(r"\b([CF])#"), r"\1 شارپ"),
@@ -101,8 +104,8 @@ def read_faces(text: str) -> str:
     """Take out faces made of punctuation.
 
     Example:
-        >>> read_faces("سلام :)")
-        'سلام '
+        >>> read_faces("سلام :) Windows XP (8 نفر)")
+        'سلام  Windows XP (8 نفر)'
     """
     return _FACE.sub("", text)
 
@@ -113,14 +116,16 @@ def read_prefixes(text: str) -> str:
     Example:
         >>> read_prefixes("~20 نفر، <5، 100+ کالا")
         ' حدود 20 نفر،  کمتر از 5،  بیش از 100 کالا'
-        >>> read_prefixes("C++ و O+ و 18+")
-        'C پلاس پلاس و O مثبت و  مثبت 18'
+        >>> read_prefixes("سن > 18، C++ و O+ و 18+")
+        'سن بزرگ\u200cتر از  18، C پلاس پلاس و O مثبت و  مثبت 18'
     """
     for pattern, reading in _LANGUAGES:
         text = pattern.sub(reading, text)
     text = _BLOOD.sub(lambda m: f"{m[1]} {'مثبت' if m[2] == '+' else 'منفی'}", text)
     text = _ABOUT.sub(" حدود ", text)
     text = _COMPARISON.sub(lambda m: f" {_COMPARED[m[1]]} ", text)
+    text = _WARM.sub(r" مثبت \1", text)
+    text = _LESS_OR_MORE.sub(lambda m: f" {RELATIONS[m[1]]} ", text)
     text = _AGES.sub(r" مثبت \1", text)
     text = _MORE_THAN_SAID.sub(r"\1\2", text)
     text = _MORE_THAN.sub(r" بیش از \1", text)

@@ -7,7 +7,7 @@ anything else is "be tavan-e".
 
 import re
 
-from espnet_vibevoice.text.persian.alphabet import END, NUMBER, ZWNJ, any_of
+from espnet_vibevoice.text.persian.alphabet import DASHES, END, NUMBER, ZWNJ, any_of
 from espnet_vibevoice.text.persian.guarded import Guarded
 
 UNITS = {
@@ -184,23 +184,32 @@ _UNIT = re.compile(
     rf"(?: ?/ ?(?P<per>{_NAME})(?:\^?(?P<per_power>[23]))?)?(?![A-Za-z0-9])"
 )
 _LATIN_WORD = re.compile("[A-Za-z] $")  # Note 10s, iPhone 5s
-_KELVIN = re.compile(r"(?<=\d\d) ?K(?![\w])")
+_KELVIN = re.compile(r"(?<![\w.-])(\d\d+(?:\.\d+)?) ?K(?!\w)")
 _PERSIAN_POWER = Guarded(r"\^", r"(متر|فوت|اینچ)\^?([23])(?!\d)")
 _PERSIAN_PER = Guarded(
     "/",
     rf"((?:متر|گرم|لیتر|وات|مایل|نفر|تومان|ریال|دلار|واحد|بیت|بایت)) ?/ ?"
-    rf"(ساعت|ثانیه|دقیقه|روز|ماه|سال|متر|کیلوگرم|کیلو|لیتر|نفر|تن|هکتار|بشکه|اونس){END}",
+    rf"(ساعت|ثانیه|دقیقه|روز|ماه|سال|متر|کیلومتر|کیلوگرم|کیلو|لیتر|نفر|تن|هکتار|بشکه|اونس){END}",
 )
 _PERCENT_BEFORE = re.compile(rf"[%٪] ?({NUMBER})(?![\d%٪]|\.\d)")
+_PERCENT_BEFORE_RANGE = Guarded(
+    rf"\d ?[{DASHES}] ?\d", rf"%({NUMBER}) ?[{DASHES}] ?({NUMBER})(?![\d%]| %|\.\d)"
+)
 _PERCENT = re.compile(rf"(?<=\d) ?%(?:{ZWNJ}?(ی){END})?")
 _PERMILLE = re.compile(r"(?<=\d) ?‰")
 _COORDINATE = Guarded(
     "°", r"(?<!\d)(\d+) ?° ?(\d+) ?[′'](?: ?(\d+(?:\.\d+)?) ?(?:″|\"|''))?"
 )
+_FEET = Guarded("['′]", r"(?<![\d.])(\d)['′] ?(1[01]|\d)(?:\"|″|'')")
 _DEGREE_BEFORE = Guarded("°", rf"(?<![\d\w] )(?<![\d\w])° ?({NUMBER})")
 _DEGREE = re.compile(r"° ?")
 _INCH = re.compile(r"(?<=\d)(?:\"|″|'')(?![\w])")
 _DIMENSION = re.compile(r"(?<=[\d]) ?[x×*X] ?(?=\d)")
+_SCIENTIFIC = Guarded(
+    r"\d[eE]",
+    rf"(?<![\w.])({NUMBER})[eE]([+-]?)(\d{{1,3}})(?![\w.])",
+)
+_TIMES_TEN = Guarded(r"10\^", r"(?<=\d) ?[×xX*] ?(?=10\^)")
 _POWER = re.compile(r"(?<=[\w)]) ?\^ ?\(?([+-]?)(\w+)\)?")
 
 
@@ -211,6 +220,7 @@ def read_percent(text: str) -> str:
         >>> read_percent("%20 تا 30%")
         ' 20 درصد  تا 30 درصد '
     """
+    text = _PERCENT_BEFORE_RANGE.sub(r"\1 تا \2%", text)
     text = _PERMILLE.sub(
         " در هزار ", _PERCENT.sub(lambda m: f" درصد{m[1] or ''} ", text)
     )
@@ -226,7 +236,8 @@ def read_units(text: str) -> str:
     """
     text = _DEGREE_BEFORE.sub(r"\1°", text)
     text = _COORDINATE.sub(_read_coordinate, text)
-    text = _KELVIN.sub(" کلوین ", _UNIT.sub(_read_unit, text))
+    text = _FEET.sub(r"\1 فوت و \2 اینچ ", text)
+    text = _KELVIN.sub(r"\1 کلوین ", _UNIT.sub(_read_unit, text))
     text = _PERSIAN_POWER.sub(lambda m: _raise(m[1], m[2]), text)
     text = _PERSIAN_PER.sub(r"\1 بر \2", text)
     text = text.replace("″", " اینچ ")
@@ -241,7 +252,11 @@ def read_powers(text: str) -> str:
     Example:
         >>> read_powers("10^-3"), read_powers("3×4 متر")
         ('10 به توان منفی 3 ', '3 در 4 متر')
+        >>> read_powers("1e6")
+        '1 ضرب در 10 به توان 6 '
     """
+    text = _SCIENTIFIC.sub(r"\1×10^\2\3", text)
+    text = _TIMES_TEN.sub(" ضرب در ", text)
     text = _DIMENSION.sub(" در ", text)
     return _POWER.sub(_read_power, text)
 

@@ -2,7 +2,7 @@ r"""E-mail addresses, web addresses, file names, hashtags, mentions.
 
 Choices: @ is "at", the point "dat", the slash "eslash", _ in an address "anderlayn", -
 "khatt-e tire"; the scheme, the query and the fragment of an address are not read; a
-hashtag is "heshteg" and its words, a mention "at" and the name.
+hashtag is "heshteg" and its words, a mention "at" and the name; www stays as typed.
 """
 
 import re
