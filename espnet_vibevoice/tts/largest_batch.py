@@ -139,7 +139,9 @@ def load_batch(
     preprocess = dataset.preprocess
     if isinstance(preprocess, VibeVoicePreprocessor) and preprocess.prompts is not None:
         prompts = replace(preprocess.prompts, drop_rate=0.0)
-        dataset.preprocess = VibeVoicePreprocessor(True, preprocess.tokenizer, prompts)
+        dataset.preprocess = VibeVoicePreprocessor(
+            True, preprocess.tokenizer, prompts, preprocess.clean
+        )
     loader = DataLoader(
         dataset=dataset,
         batch_sampler=[list(utt_ids)],

@@ -1,10 +1,14 @@
 """Text to token ids, with the tokenizer of the base model, and voice prompts.
 
+Text is cleaned first, as the data stages do once for all: a raw sentence and its
+prepared transcript give the same ids.
+
 ESPnet's own preprocessor looks tokens up in a list that is stored in config.yaml.
 For a language model that would be 150 000 lines, and a wrong list would pass
 unnoticed, so ids come from the tokenizer itself.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +21,11 @@ from espnet2.train.preprocessor import AbsPreprocessor
 from espnet_vibevoice.data.prompts import cut_prompt
 from espnet_vibevoice.errors import UtteranceError
 from espnet_vibevoice.models.batch import derive_seed
+from espnet_vibevoice.text import describe_dropped
+from espnet_vibevoice.text.cleaners import Cleaner, keep_text
 from espnet_vibevoice.text.tokenizer import TextTokenizer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class PromptSource:
 
 
 class VibeVoicePreprocessor(AbsPreprocessor):
-    """Replace the text of an utterance by its token ids, and add its voice prompt.
+    """Clean the text of an utterance, make it token ids, and add its voice prompt.
 
     Args:
         train (bool): Whether training data is prepared. If so, prompts are dropped
@@ -48,6 +56,7 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             prompt is given, cut at its start.
         tokenizer (TextTokenizer): Tokenizer of the base model.
         prompts (PromptSource | None): Voice prompts; None adds none.
+        clean (Cleaner): What reads texts (see `text.cleaners`); none by default.
     """
 
     def __init__(
@@ -55,10 +64,12 @@ class VibeVoicePreprocessor(AbsPreprocessor):
         train: bool,
         tokenizer: TextTokenizer,
         prompts: PromptSource | None = None,
+        clean: Cleaner = keep_text,
     ):
         super().__init__(train)
         self.tokenizer = tokenizer
         self.prompts = prompts
+        self.clean = clean
         self._seed: int | None = None
         self._times_drawn: Counter[str] = Counter()
 
@@ -77,14 +88,10 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             (T_prompt_lat, D_ac), both of length 0 where there is none.
 
         Raises:
-            UtteranceError: If the text is empty.
+            UtteranceError: If the text is empty, or nothing of it can be read.
         """
         if isinstance(data.get("text"), str):
-            try:
-                ids = self.tokenizer.encode(data["text"])
-            except ValueError as err:
-                raise UtteranceError(uid, "text", str(err)) from err
-            data["text"] = np.array(ids, dtype=np.int64)
+            data["text"] = self._encode(uid, data["text"])
         if self.prompts is not None:
             text, latents = self._find_prompt(uid, self.prompts)
             data["prompt_text"] = text
@@ -92,6 +99,23 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             none = np.zeros_like(data["speech"][:0])
             data["prompt_feats"] = none if latents is None else latents
         return data
+
+    def clone_for_prompts(self) -> "VibeVoicePreprocessor":
+        """Return one that prepares texts alike and adds no prompts."""
+        return VibeVoicePreprocessor(False, self.tokenizer, clean=self.clean)
+
+    def _encode(self, uid: str, text: str) -> np.ndarray:
+        """Clean a text and return its token ids (T_text,)."""
+        reading = self.clean(text)
+        if reading.dropped:
+            lost = describe_dropped(reading.dropped)
+            logger.warning("%s: dropped, no reading is known: %s", uid, lost)
+        try:
+            ids = self.tokenizer.encode(reading.text)
+        except ValueError as err:
+            given = "" if reading.text == text else f" It was made of {text!r}."
+            raise UtteranceError(uid, "text", f"{err}{given}") from err
+        return np.array(ids, dtype=np.int64)
 
     def _find_prompt(
         self, uid: str, prompts: PromptSource

@@ -13,7 +13,6 @@ from espnet2.train.dataset import ESPnetDataset
 from espnet_vibevoice.data.kaldi import read_table
 from espnet_vibevoice.data.prompts import find_prompts
 from espnet_vibevoice.models.config import read_codec_shape
-from espnet_vibevoice.text.tokenizer import TextTokenizer
 from espnet_vibevoice.tts.preprocessor import PromptSource, VibeVoicePreprocessor
 
 DEFAULT_PROMPT_DROP_RATE = 0.2
@@ -42,7 +41,7 @@ def build_prompt_source(
     tts_conf: Mapping[str, Any],
     data: Sequence[tuple[str, str, str]],
     shape_files: Sequence[str],
-    tokenizer: TextTokenizer,
+    preprocess: VibeVoicePreprocessor,
 ) -> PromptSource | None:
     """Build what the preprocessor takes prompts from.
 
@@ -50,7 +49,7 @@ def build_prompt_source(
         tts_conf (Mapping): Settings of the model; ``base`` is set.
         data (Sequence): Path, name and type of the set's ``text`` and ``speech``.
         shape_files (Sequence): Its shape files; ``speech_shape`` counts frames.
-        tokenizer (TextTokenizer): Tokenizer of the base.
+        preprocess (VibeVoicePreprocessor): Prepares their transcripts.
 
     Returns:
         PromptSource | None: None if all prompts are to be dropped.
@@ -75,7 +74,7 @@ def build_prompt_source(
     max_frames = max(1, int(seconds * codec.sampling_rate / codec.hop_samples))
     return PromptSource(
         utt2prompt=find_prompts(text, _read_frames(shape_files), max_frames),
-        dataset=ESPnetDataset(used, VibeVoicePreprocessor(False, tokenizer)),
+        dataset=ESPnetDataset(used, preprocess),
         drop_rate=drop_rate,
         max_frames=max_frames,
     )
