@@ -36,6 +36,11 @@ setup(
         "test": [
             "pytest>=8",
             "pytest-xdist",
+            # The normaliser on any text, and its number words against others'.
+            "hypothesis",
+            "num2words",
+            # Bases in 8 and 4 bit; where it is absent, only `quantize_base` is.
+            "bitsandbytes",
             # The formatter's output changes between minor releases.
             "ruff==0.17.*",
             # Carries the shellcheck program inside its wheel.

@@ -16,13 +16,16 @@ class UtteranceError(ValueError):
         utt_id (str): Utterance id.
         reason (str): Short machine-readable reason, e.g. ``unreadable``.
         detail (str): What was found and what was wanted.
+        limit (str): The limit that was passed, where there is one.
     """
 
-    def __init__(self, utt_id: str, reason: str, detail: str):
-        super().__init__(f"{utt_id}: {reason}: {detail}")
+    def __init__(self, utt_id: str, reason: str, detail: str, limit: str = ""):
+        said = f"{detail}, limit {limit}" if limit else detail
+        super().__init__(f"{utt_id}: {reason}: {said}")
         self.utt_id = utt_id
         self.reason = reason
         self.detail = detail
+        self.limit = limit
 
 
 def summarize_faults(faults: list[str], limit: int = 10) -> str:

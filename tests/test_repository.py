@@ -13,7 +13,13 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BYTES = 1_000_000
 # Folders that tools and recipes make.
-MADE_ANYWHERE = {".git", "__pycache__", ".pytest_cache", ".ruff_cache"}
+MADE_ANYWHERE = {
+    ".git",
+    "__pycache__",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+}
 MADE_AT_TOP = {"build", "dist"}
 MADE_BY_RECIPES = {"data", "dump", "exp", "downloads"}
 MACHINE_PATH = re.compile(r"(?<![\w.$}*-])/(?:work|root|home|tmp|opt|mnt)/\w")

@@ -2,10 +2,12 @@
 
 import dataclasses
 import logging
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+import yaml
 
 from espnet_vibevoice.adapters.adapter import Adapter
 from espnet_vibevoice.adapters.card import CardText, read_training_figures, write_card
@@ -20,6 +22,10 @@ from espnet_vibevoice.adapters.new_folder import make_new_folder
 from espnet_vibevoice.models.fingerprint import find_revision
 
 logger = logging.getLogger(__name__)
+
+# What a configuration says about the machine of the training, by ends of keys.
+_LISTS_OF_PATHS = ("_data_path_and_name_and_type", "_shape_file", "init_param")
+_PATHS = ("output_dir", "config", "dist_init_method", "wandb_entity", "wandb_id")
 
 
 def export_adapter(
@@ -60,8 +66,9 @@ def export_adapter(
     figures = read_training_figures(folder)
     with make_new_folder(out) as temporary:
         write_adapter(adapter, temporary, layout)
-        if has_config:
-            shutil.copyfile(folder / CONFIG_NAME, temporary / CONFIG_NAME)
+        if config is not None:
+            shared = yaml.safe_dump(leave_out_paths(config), sort_keys=False)
+            (temporary / CONFIG_NAME).write_text(shared, encoding="utf-8")
         card = write_card(adapter, text or CardText(), layout, config, figures)
         (temporary / "README.md").write_text(card, encoding="utf-8")
         if not are_equal(read_adapter(temporary), adapter):
@@ -70,6 +77,25 @@ def export_adapter(
                 "run again."
             )
     return adapter
+
+
+def leave_out_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Empty the entries of a configuration that name files of the training's machine.
+
+    Args:
+        config (Mapping): As ESPnet wrote it.
+
+    Example:
+        >>> leave_out_paths({"max_epoch": 3, "train_shape_file": ["/data/shape"]})
+        {'max_epoch': 3, 'train_shape_file': []}
+    """
+    shared = dict(config)
+    for key in shared:
+        if key.endswith(_LISTS_OF_PATHS):
+            shared[key] = []
+        elif key in _PATHS:
+            shared[key] = None
+    return shared
 
 
 def refuse_silent(adapter: Adapter) -> None:

@@ -12,14 +12,20 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("train", help="data directory of the training set")
     parser.add_argument("others", nargs="+", help="validation and test sets")
+    parser.add_argument(
+        "--utterances_only",
+        action="store_true",
+        help="compare ids alone, as before sentences that are shared are filtered out",
+    )
     return parser
 
 
 def main() -> None:
     """Compare all pairs."""
     args = get_parser().parse_args()
-    check_disjoint(args.train, *args.others)
-    sys.stdout.write(f"disjoint: {' '.join([args.train, *args.others])}\n")
+    paths = [args.train, *args.others]
+    check_disjoint(*paths, compare_texts=not args.utterances_only)
+    sys.stdout.write(f"disjoint: {' '.join(paths)}\n")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from espnet_vibevoice.data.formatting import collect_parts
-from espnet_vibevoice.data.kaldi import read_table
+from espnet_vibevoice.data.kaldi import iterate_table
+from espnet_vibevoice.data.parts import collect_parts
 from espnet_vibevoice.errors import run_command
 
 
@@ -19,6 +19,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--nj", type=int, required=True, help="number of parts")
     parser.add_argument("--fs", type=int, default=24000, help="sampling rate in Hz")
     parser.add_argument(
+        "--max_dropped",
         "--max_dropped_share",
         type=float,
         default=0.01,
@@ -30,12 +31,14 @@ def get_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Join and say how many utterances were unusable."""
     args = get_parser().parse_args()
-    dropped = collect_parts(args.source, args.out_dir, args.nj, args.max_dropped_share)
-    samples = read_table(Path(args.out_dir) / "utt2num_samples").values()
-    hours = sum(map(int, samples)) / args.fs / 3600
+    dropped = collect_parts(args.source, args.out_dir, args.nj, args.max_dropped)
+    count = samples = 0
+    for _, value in iterate_table(Path(args.out_dir) / "utt2num_samples"):
+        count, samples = count + 1, samples + int(value)
+    hours = samples / args.fs / 3600
     listing = f", listed in {args.out_dir}/dropped.tsv" if dropped else ""
     sys.stdout.write(
-        f"{args.out_dir}: {len(samples)} utterances, {hours:.2f} h, "
+        f"{args.out_dir}: {count} utterances, {hours:.2f} h, "
         f"{len(dropped)} unusable{listing}\n"
     )
 

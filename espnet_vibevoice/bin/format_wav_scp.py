@@ -3,8 +3,9 @@
 import argparse
 
 from espnet_vibevoice.data.audio import AUDIO_FORMATS
-from espnet_vibevoice.data.audio_source import list_sources
+from espnet_vibevoice.data.audio_source import SourceList
 from espnet_vibevoice.data.formatting import FormatOptions, format_part
+from espnet_vibevoice.data.trimming import TrimOptions
 from espnet_vibevoice.errors import run_command
 
 
@@ -33,6 +34,30 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--audio_format", choices=AUDIO_FORMATS, default="wav")
     parser.add_argument(
+        "--trim_db",
+        "--trim",
+        type=float_or_none,
+        default=40.0,
+        help="cut off at both ends what is more than this below the loud level of the "
+        "utterance, in dB; none: nothing",
+    )
+    parser.add_argument(
+        "--trim_margin", type=float, default=0.1, help="seconds kept before and behind"
+    )
+    parser.add_argument(
+        "--min_level",
+        type=float_or_none,
+        default=-60.0,
+        help="refuse as silent what has a lower loud level, in dBFS; none: nothing",
+    )
+    parser.add_argument(
+        "--max_file_sec",
+        type=float,
+        default=600.0,
+        help="refuse longer audio unread; memory of a job grows with it",
+    )
+    parser.add_argument(
+        "--max_dropped",
         "--max_dropped_share",
         type=float,
         default=0.01,
@@ -47,12 +72,21 @@ def get_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Format one part."""
     args = get_parser().parse_args()
+    trim = None if args.trim_db is None else TrimOptions(args.trim_db, args.trim_margin)
+    options = FormatOptions(
+        fs=args.fs,
+        loudness_dbfs=args.loudness,
+        audio_format=args.audio_format,
+        trim=trim,
+        min_level_dbfs=args.min_level,
+        max_file_sec=args.max_file_sec,
+    )
     format_part(
-        list_sources(args.wav_scp, args.segments),
+        SourceList(args.wav_scp, args.segments),
         args.out_dir,
         args.job,
-        FormatOptions(args.fs, args.loudness, args.audio_format),
-        max_dropped_share=args.max_dropped_share,
+        options,
+        max_dropped=args.max_dropped,
         set_size=args.set_size,
     )
 

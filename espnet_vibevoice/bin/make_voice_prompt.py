@@ -1,9 +1,10 @@
 """Make a voice prompt from a recording and its transcript, or from an official preset.
 
 The recording may have any rate and number of channels; the transcript is what is said
-in it, normalised as the training texts are. The file keeps the coded recording and the
-transcript, so that a tuned model reads the voice with its own weights; a converted
-preset has neither. Use voices only with their owners' consent.
+in it, and --cleaner persian reads it as the training texts were read. The file keeps
+the coded recording and the transcript, so that a tuned model reads the voice with its
+own weights; a converted preset has neither. Use voices only with their owners'
+consent.
 """
 
 import argparse
@@ -11,6 +12,10 @@ import logging
 from pathlib import Path
 
 from espnet_vibevoice.errors import run_command
+from espnet_vibevoice.text import describe_dropped
+from espnet_vibevoice.text.cleaners import CLEANERS, find_cleaner
+
+logger = logging.getLogger(__name__)
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -24,6 +29,12 @@ def get_parser() -> argparse.ArgumentParser:
     text = parser.add_mutually_exclusive_group()
     text.add_argument("--text", help="what is said in the recording")
     text.add_argument("--text_file", type=Path, help="file that holds it, UTF-8")
+    parser.add_argument(
+        "--cleaner",
+        default="none",
+        help=f"who reads the transcript, as in training: {' | '.join(CLEANERS)} "
+        "(default: none)",
+    )
     parser.add_argument("--base", help="base that is to speak: folder or hub id")
     parser.add_argument(
         "--acoustic_encoder",
@@ -63,14 +74,20 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def read_transcript(args: argparse.Namespace) -> str:
-    """Return the transcript that is given in one of two ways."""
+    """Return the transcript that is given in one of two ways, cleaned."""
     if args.base is None:
         raise ValueError("--wav needs --base, the base that is to speak. Give it.")
     if args.text_file is not None:
-        return args.text_file.read_text(encoding="utf-8")
-    if args.text is None:
+        text = args.text_file.read_text(encoding="utf-8")
+    elif args.text is not None:
+        text = args.text
+    else:
         raise ValueError("--wav needs what is said in it: give --text or --text_file.")
-    return args.text
+    reading = find_cleaner(args.cleaner)(text)
+    if reading.dropped:
+        lost = describe_dropped(reading.dropped)
+        logger.warning("transcript: dropped, no reading is known: %s", lost)
+    return reading.text
 
 
 def main() -> None:

@@ -3,8 +3,7 @@
 import argparse
 import sys
 
-from espnet_vibevoice.data.files import write_lines
-from espnet_vibevoice.data.kaldi import read_lines, split_scp
+from espnet_vibevoice.data.kaldi import split_file
 from espnet_vibevoice.errors import run_command
 
 
@@ -26,10 +25,7 @@ def main() -> None:
     args = get_parser().parse_args()
     if "JOB" not in args.out:
         raise ValueError(f"--out must contain JOB, got {args.out!r}.")
-    parts = split_scp(read_lines(args.table), args.nj)
-    for job, lines in enumerate(parts, start=1):
-        write_lines(args.out.replace("JOB", str(job)), lines)
-    sys.stdout.write(f"{len(parts)}\n")
+    sys.stdout.write(f"{split_file(args.table, args.nj, args.out)}\n")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_PIECE_BYTES = 2**20
 
 
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
@@ -27,15 +29,34 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
     Raises:
         OSError: The file cannot be written; see :func:`explain_full_disk`.
     """
+    with open_atomic(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_atomic(path: str | Path, keep_equal: bool = False) -> Iterator[BinaryIO]:
+    """Open a temporary file that gets its real name when the block ends well.
+
+    Args:
+        path (str | Path): File to write; its folder is created.
+        keep_equal (bool): Leave a file alone that has this content already, so that
+            its time of change tells when the content last changed.
+
+    Raises:
+        OSError: The file cannot be written; see :func:`explain_full_disk`.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.tmp")
     with explain_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary, "wb") as file:
-                file.write(data)
-            os.replace(temporary, path)
-        except OSError:
+                yield file
+            if keep_equal and _have_equal_content(path, temporary):
+                temporary.unlink()
+            else:
+                os.replace(temporary, path)
+        except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
@@ -66,3 +87,14 @@ def explain_full_disk(path: Path) -> Iterator[None]:
             "some space or choose another disk (--dumpdir, --expdir), then run the "
             "same command again: finished files are kept",
         ) from err
+
+
+def _have_equal_content(first: Path, second: Path) -> bool:
+    """Compare two files piece by piece; one that is missing equals none."""
+    if not first.is_file() or first.stat().st_size != second.stat().st_size:
+        return False
+    with open(first, "rb") as one, open(second, "rb") as other:
+        for piece in iter(lambda: one.read(_PIECE_BYTES), b""):
+            if piece != other.read(_PIECE_BYTES):
+                return False
+    return True

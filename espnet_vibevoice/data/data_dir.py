@@ -5,16 +5,19 @@
 same utterances. With ``segments``, ``wav.scp`` is keyed by recording instead.
 """
 
-from collections.abc import Collection, Mapping
+import itertools
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from espnet_vibevoice.data.files import write_text
+from espnet_vibevoice.data.files import write_lines, write_text
 from espnet_vibevoice.data.kaldi import (
+    count_lines,
     describe_ids,
-    invert_utt2spk,
+    iterate_table,
     read_table,
     write_table,
 )
+from espnet_vibevoice.data.sentences import find_text_key
 from espnet_vibevoice.errors import summarize_faults
 
 REQUIRED_FILES = ("wav.scp", "text", "utt2spk", "spk2utt")
@@ -42,6 +45,12 @@ def read_data_dir(path: str | Path) -> Tables:
         FileNotFoundError: The folder or one of wav.scp, text, utt2spk is missing.
     """
     path = Path(path)
+    check_required_files(path)
+    return {name: read_table(path / name) for name in list_table_names(path)}
+
+
+def check_required_files(path: Path) -> None:
+    """Raise FileNotFoundError if wav.scp, text or utt2spk, or the folder is missing."""
     if not path.is_dir():
         raise FileNotFoundError(
             f"{path}: no such data directory. Run the stage that makes it."
@@ -52,11 +61,10 @@ def read_data_dir(path: str | Path) -> Tables:
             f"{path}: {', '.join(missing)} missing. A data directory needs "
             f"{', '.join(REQUIRED_FILES)}."
         )
-    return {name: read_table(path / name) for name in list_table_names(path)}
 
 
 def validate_data_dir(path: str | Path) -> int:
-    """Check a data directory.
+    """Check a data directory; one without faults is not held in memory.
 
     Args:
         path (str | Path): Data directory.
@@ -70,42 +78,50 @@ def validate_data_dir(path: str | Path) -> int:
             values, or a ``spk2utt`` that is not the inverse of ``utt2spk``.
     """
     path = Path(path)
-    tables = read_data_dir(path)
+    check_required_files(path)
     if not (path / "spk2utt").is_file():
         raise FileNotFoundError(f"{path}: spk2utt missing. Run fix_data_dir {path}.")
-    faults = [] if tables["text"] else ["there are no utterances"]
-    faults += _find_differing_keys(tables)
-    for name, table in tables.items():
-        if list(table) != sorted(table):
-            faults.append(f"{name} is not sorted (use LC_ALL=C sort)")
-        empty = [utt_id for utt_id, value in table.items() if not value]
-        if empty:
-            faults.append(f"{name} has no value for {describe_ids(empty)}")
-    if read_table(path / "spk2utt") != invert_utt2spk(tables["utt2spk"]):
+    names = list_table_names(path)
+    if not any(True for _ in iterate_table(path / "text")):
+        faults = ["there are no utterances"]
+    else:
+        faults = []
+    if "segments" in names or any(not _has_keys_of_text(path, n) for n in names):
+        faults += _find_differing_keys(read_data_dir(path))
+    for name in names:
+        faults += _find_row_faults(path / name)
+    if not is_spk2utt_inverse(path):
         faults.append("spk2utt is not the inverse of utt2spk")
     if faults:
         raise ValueError(
             f"{path}: {summarize_faults(faults)}. Mend the script that made it, or "
             f"run fix_data_dir {path} to keep what all files have."
         )
-    return len(tables["text"])
+    return count_lines(path / "text")
 
 
-def find_unusable(tables: Tables) -> dict[str, str]:
-    """Find utterances that a table lacks or that have an empty value.
+def _has_keys_of_text(path: Path, name: str) -> bool:
+    """Whether a table has the keys of ``text`` in the same order."""
+    pairs = itertools.zip_longest(
+        iterate_table(path / "text"), iterate_table(path / name), fillvalue=("", "")
+    )
+    return all(one[0] == other[0] for one, other in pairs)
 
-    Returns:
-        dict[str, str]: Reason of each, e.g. ``missing in wav.scp``, ``empty text``.
-    """
-    keys = _utterances_by_file(tables)
-    unusable: dict[str, str] = {}
-    for utt_id in sorted(set().union(*keys.values())):
-        for name, utterances in keys.items():
-            if utt_id not in utterances:
-                unusable.setdefault(utt_id, f"missing in {name}")
-            elif tables[name].get(utt_id, "audio") == "":
-                unusable.setdefault(utt_id, f"empty {name}")
-    return unusable
+
+def _find_row_faults(path: Path) -> list[str]:
+    """Faults of the order of a table and of its values."""
+    empty, previous, is_sorted = [], "", True
+    for key, value in iterate_table(path):
+        is_sorted &= previous < key
+        previous = key
+        if not value:
+            empty.append(key)
+    if not is_sorted:
+        read_table(path)  # names a repeated key
+    faults = [] if is_sorted else [f"{path.name} is not sorted (use LC_ALL=C sort)"]
+    if empty:
+        faults.append(f"{path.name} has no value for {describe_ids(empty)}")
+    return faults
 
 
 def write_data_dir(
@@ -114,12 +130,41 @@ def write_data_dir(
     """Write tables and ``spk2utt``; other per-utterance tables there are removed."""
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
-    for name in set(list_table_names(path)) - set(tables):
-        (path / name).unlink()
+    remove_other_tables(path, tables)
     for name, table in tables.items():
         write_table(path / name, table)
-    speakers = {utt_id: str(spk) for utt_id, spk in tables["utt2spk"].items()}
-    write_table(path / "spk2utt", invert_utt2spk(speakers))
+    write_spk2utt(path)
+
+
+def remove_other_tables(path: Path, names: Iterable[str]) -> None:
+    """Remove the per-utterance tables that are not named."""
+    for name in set(list_table_names(path)) - set(names):
+        (path / name).unlink()
+
+
+def write_spk2utt(path: Path) -> None:
+    """Write the inverse of ``utt2spk``, which must be sorted."""
+    members = _join_utterances(path)
+    lines = (f"{spk} {members[spk].decode()}" for spk in sorted(members))
+    write_lines(path / "spk2utt", lines)
+
+
+def is_spk2utt_inverse(path: Path) -> bool:
+    """Whether ``spk2utt`` is what :func:`write_spk2utt` would write."""
+    members = _join_utterances(path)
+    for speaker, utterances in iterate_table(path / "spk2utt"):
+        if members.pop(speaker, b"").decode() != utterances:
+            return False
+    return not members
+
+
+def _join_utterances(path: Path) -> dict[str, bytearray]:
+    """Join the utterances of each speaker, in order, with blanks (UTF-8)."""
+    members: dict[str, bytearray] = {}
+    for utt_id, speaker in iterate_table(path / "utt2spk"):
+        joined = members.setdefault(speaker, bytearray())
+        joined += (b" " if joined else b"") + utt_id.encode()
+    return members
 
 
 def subset_tables(tables: Tables, utterances: Collection[str]) -> Tables:
@@ -158,18 +203,27 @@ def copy_data_dir(
         ValueError: ``utterances`` names some that the source does not have.
     """
     source, target = Path(source), Path(target)
-    tables = read_data_dir(source)
-    if utterances is not None:
-        unknown = set(utterances) - set(tables["utt2spk"])
-        if unknown:
-            raise ValueError(f"{source} does not have {describe_ids(unknown)}.")
-        tables = subset_tables(tables, utterances)
-    write_data_dir(target, tables)
+    check_required_files(source)
+    known = {utt_id for utt_id, _ in iterate_table(source / "utt2spk")}
+    kept = known if utterances is None else set(utterances)
+    if kept - known:
+        raise ValueError(f"{source} does not have {describe_ids(kept - known)}.")
+    names = list_table_names(source)
+    if target.is_dir():
+        remove_other_tables(target, names)
+    for name in names:  # one at a time in memory
+        keys = kept
+        if name == "wav.scp" and "segments" in names:
+            segments = iterate_table(source / "segments")
+            keys = {value.split()[0] for key, value in segments if key in kept}
+        rows = read_table(source / name).items()
+        write_table(target / name, {key: row for key, row in rows if key in keys})
+    write_spk2utt(target)
     copy_speaker_tables(source, target)
     for name in _OTHER_FILES:
         if (source / name).is_file():
             write_text(target / name, (source / name).read_text(encoding="utf-8"))
-    return len(tables["utt2spk"])
+    return len(kept)
 
 
 def copy_speaker_tables(source: str | Path, target: str | Path) -> None:
@@ -179,70 +233,7 @@ def copy_speaker_tables(source: str | Path, target: str | Path) -> None:
             write_table(Path(target) / file.name, read_table(file))
 
 
-def fix_data_dir(path: str | Path) -> dict[str, str]:
-    """Keep the utterances that all tables have, sort, and renew ``spk2utt``.
-
-    Returns:
-        dict[str, str]: Dropped utterances and why.
-
-    Raises:
-        ValueError: No utterance is left; nothing is changed then.
-    """
-    tables = read_data_dir(path)
-    dropped = find_unusable(tables)
-    kept = set(tables["utt2spk"]) - set(dropped)
-    if not kept:
-        raise ValueError(
-            f"{path}: no utterance is in all of {', '.join(tables)}. Check that "
-            "these files use the same ids."
-        )
-    write_data_dir(path, subset_tables(tables, kept))
-    return dropped
-
-
-def check_disjoint(*paths: str | Path) -> None:
-    """Check that data directories share no utterance and no sentence.
-
-    Sentences are compared by their words, so spacing makes no difference.
-
-    Args:
-        paths (str | Path): Training, validation and test directories.
-
-    Raises:
-        ValueError: Two of them overlap; names the pair, the count and the ids.
-    """
-    texts = {str(path): read_table(Path(path) / "text") for path in paths}
-    names = list(texts)
-    faults = []
-    for index, first in enumerate(names):
-        for second in names[index + 1 :]:
-            faults += _find_overlap(first, second, texts)
-    if faults:
-        raise ValueError(
-            f"Sets must share neither utterances nor sentences: "
-            f"{summarize_faults(faults)}. Remove them from the training set."
-        )
-
-
-def _find_overlap(first: str, second: str, texts: Tables) -> list[str]:
-    faults = []
-    shared = texts[first].keys() & texts[second].keys()
-    if shared:
-        faults.append(f"{first} and {second} share utterances: {describe_ids(shared)}")
-    sentences = {" ".join(text.split()) for text in texts[second].values()}
-    same_text = [
-        utt_id
-        for utt_id, text in texts[first].items()
-        if " ".join(text.split()) in sentences and utt_id not in shared
-    ]
-    if same_text:
-        faults.append(
-            f"{first} has sentences of {second}: utterances {describe_ids(same_text)}"
-        )
-    return faults
-
-
-def _utterances_by_file(tables: Tables) -> dict[str, set[str]]:
+def utterances_by_file(tables: Tables) -> dict[str, set[str]]:
     """Utterances of each table; with segments, those whose recording exists."""
     keys = {name: set(table) for name, table in tables.items()}
     if "segments" in tables:
@@ -256,7 +247,7 @@ def _utterances_by_file(tables: Tables) -> dict[str, set[str]]:
 
 
 def _find_differing_keys(tables: Tables) -> list[str]:
-    keys = _utterances_by_file(tables)
+    keys = utterances_by_file(tables)
     faults = []
     for name in keys:
         for sign, ids in (
@@ -266,3 +257,41 @@ def _find_differing_keys(tables: Tables) -> list[str]:
             if ids:
                 faults.append(f"utterances {sign}: {describe_ids(ids)}")
     return faults
+
+
+def check_disjoint(*paths: str | Path, compare_texts: bool = True) -> None:
+    """Check that data directories share no utterance and no sentence.
+
+    Sentences are compared by their letters, so spacing and marks make no difference.
+
+    Args:
+        paths (str | Path): Training, validation and test directories.
+        compare_texts (bool): Whether sentences are compared as well.
+
+    Raises:
+        ValueError: Two of them overlap; names the pair, the count and the ids.
+    """
+    keys = {str(path): _read_text_keys(path, compare_texts) for path in paths}
+    faults = []
+    for first, second in itertools.combinations(keys, 2):
+        shared = keys[first].keys() & keys[second].keys()
+        if shared:
+            faults.append(
+                f"{first} and {second} share utterances: {describe_ids(shared)}"
+            )
+        sentences = set(keys[second].values()) - {""}
+        same = {u for u, key in keys[first].items() if key in sentences} - shared
+        if same:
+            faults.append(
+                f"{first} has sentences of {second}: utterances {describe_ids(same)}"
+            )
+    if faults:
+        raise ValueError(
+            f"Sets must share neither utterances nor sentences: "
+            f"{summarize_faults(faults)}. Remove them from the training set."
+        )
+
+
+def _read_text_keys(path: str | Path, compare_texts: bool) -> dict[str, str]:
+    rows = iterate_table(Path(path) / "text")
+    return {utt: find_text_key(text) if compare_texts else "" for utt, text in rows}

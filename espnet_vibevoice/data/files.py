@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from espnet_vibevoice.data.atomic import write_bytes_atomic
+from espnet_vibevoice.data.atomic import open_atomic
 
 
 def write_text(path: str | Path, text: str) -> bool:
@@ -16,17 +16,27 @@ def write_text(path: str | Path, text: str) -> bool:
         bool: Whether the file was written.
 
     Raises:
-        OSError: The file cannot be written; see :func:`write_bytes_atomic`.
+        OSError: The file cannot be written; see :func:`open_atomic`.
     """
-    path = Path(path)
-    content = text.encode("utf-8")
-    if path.is_file() and path.stat().st_size == len(content):
-        if path.read_bytes() == content:
-            return False
-    write_bytes_atomic(path, content)
-    return True
+    return _write(Path(path), [text])
 
 
 def write_lines(path: str | Path, lines: Iterable[str]) -> bool:
-    """Write lines, each with a newline; see :func:`write_text`."""
-    return write_text(path, "".join(f"{line}\n" for line in lines))
+    """Write lines, each with a newline, as they come; see :func:`write_text`."""
+    return _write(Path(path), (f"{line}\n" for line in lines))
+
+
+def _write(path: Path, parts: Iterable[str]) -> bool:
+    before = _identify(path)
+    with open_atomic(path, keep_equal=True) as file:
+        for part in parts:
+            file.write(part.encode("utf-8"))
+    return _identify(path) != before
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """Inode and time of a file; another file under the name differs in them."""
+    if not path.is_file():
+        return None
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns

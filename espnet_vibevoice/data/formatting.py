@@ -1,39 +1,47 @@
 """Format audio for the codec: mono, one sampling rate, one loudness, 16-bit files.
 
 Each job formats a part of a set and writes its tables to ``data/format.JOB``; the
-parts are then collected to one data directory. Repeating interrupted work gives the
-same bytes and redoes only what is not finished. Unusable utterances are listed.
+parts are then collected to one data directory (see ``parts.py``). Repeating interrupted
+work gives the same bytes and redoes only what is not finished. Unusable utterances are
+listed. Memory does not grow with the number of utterances but for the journal of
+earlier runs.
 """
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from espnet_vibevoice.data.atomic import write_bytes_atomic
+from espnet_vibevoice.data.atomic import open_atomic, write_bytes_atomic
 from espnet_vibevoice.data.audio import (
+    AudioError,
     encode_audio,
     normalize_loudness,
     resample,
     to_mono,
 )
 from espnet_vibevoice.data.audio_source import AudioSource
-from espnet_vibevoice.data.data_dir import (
-    copy_speaker_tables,
-    read_data_dir,
-    subset_tables,
-    validate_data_dir,
-    write_data_dir,
-)
-from espnet_vibevoice.data.dropped import Dropped, read_dropped, write_dropped
-from espnet_vibevoice.data.files import write_text
-from espnet_vibevoice.data.journal import FormatJournal
-from espnet_vibevoice.data.kaldi import describe_ids, read_table, write_table
+from espnet_vibevoice.data.dropped import Dropped, check_dropped_share, write_dropped
+from espnet_vibevoice.data.journal import FormatJournal, Measures
+from espnet_vibevoice.data.kaldi import format_row
 from espnet_vibevoice.data.progress import Progress
-from espnet_vibevoice.errors import UtteranceError, summarize_faults
+from espnet_vibevoice.data.trimming import (
+    TrimOptions,
+    find_loud_level,
+    find_speech,
+    measure_levels,
+)
+from espnet_vibevoice.errors import UtteranceError
+
+_RULES = 2  # raised when the same options give other audio than before
+# 127 / 128, the highest sample of 8 bits, is above it.
+_FULL_SCALE = 0.99
+_MAX_PEAK = 1e6  # floats with the values of 16-bit samples are below
+PART_TABLES = ("wav.scp", "utt2num_samples", "utt2trim", "utt2clipped")
 
 
 @dataclass(frozen=True)
@@ -45,31 +53,42 @@ class FormatOptions:
         loudness_dbfs (float | None): Root mean square in dB below full scale; None
             leaves the loudness as it is.
         audio_format (str): wav | flac.
+        trim (TrimOptions | None): What is cut off at both ends; None for nothing.
+        min_level_dbfs (float | None): Audio whose loud level (see ``trimming.py``) is
+            lower is silent; None accepts all.
+        max_file_sec (float): Longer audio is refused unread: it bounds the memory.
     """
 
     fs: int = 24000
     loudness_dbfs: float | None = -25.0
     audio_format: str = "wav"
+    trim: TrimOptions | None = TrimOptions()
+    min_level_dbfs: float | None = -60.0
+    max_file_sec: float = 600.0
 
 
 def format_part(
-    sources: Sequence[AudioSource],
+    sources: Collection[AudioSource],
     out_dir: str | Path,
     job: int,
     options: FormatOptions,
     *,
-    max_dropped_share: float = 0.01,
+    max_dropped: float = 0.01,
     set_size: int | None = None,
 ) -> dict[str, Dropped]:
     """Format the utterances of one job and write its tables.
 
+    Besides ``wav.scp`` these are ``utt2num_samples``, ``utt2trim`` (seconds cut off at
+    the beginning and at the end) and ``utt2clipped`` (share of the source's samples at
+    full scale).
+
     Args:
-        sources (Sequence[AudioSource]): Utterances of this job.
+        sources (Collection[AudioSource]): Utterances of this job.
         out_dir (str | Path): Data directory in the making; audio goes to
             ``data/wav``, tables to ``data/format.JOB``.
         job (int): Number of this job, from 1.
         options (FormatOptions): What the audio shall be like.
-        max_dropped_share (float): Share of unusable utterances to put up with.
+        max_dropped (float): Share of unusable utterances to put up with.
         set_size (int | None): Utterances in all parts; this part if None.
 
     Returns:
@@ -80,26 +99,23 @@ def format_part(
         OSError: A file cannot be written, e.g. the disk is full.
     """
     out_dir = Path(out_dir)
-    journal = FormatJournal(out_dir / "data", job)
-    paths: dict[str, str] = {}
-    lengths: dict[str, int] = {}
-    dropped: dict[str, Dropped] = {}
-    progress = Progress(len(sources))
-    for source in sources:
-        path = audio_path(out_dir, source.utt_id, options.audio_format)
-        try:
-            lengths[source.utt_id] = _format_one(source, path, options, journal)
-            paths[source.utt_id] = str(path)
-        except UtteranceError as err:
-            dropped[err.utt_id] = Dropped(err.reason, err.detail)
-        progress.update()
     part = out_dir / "data" / f"format.{job}"
-    write_table(part / "wav.scp", paths)
-    write_table(part / "utt2num_samples", lengths)
+    journal = FormatJournal(part.parent, job, (source.utt_id for source in sources))
+    dropped: dict[str, Dropped] = {}
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_atomic(part / n)) for n in PART_TABLES]
+        for source, result in _format_all(sources, out_dir, options, journal):
+            if isinstance(result, Dropped):
+                dropped[source.utt_id] = result
+                continue
+            path = audio_path(out_dir, source.utt_id, options.audio_format)
+            values = _list_values(path, result, options.fs)
+            for file, value in zip(files, values, strict=True):
+                row = format_row(source.utt_id, value)
+                file.write(f"{row}\n".encode())
     write_dropped(part / "dropped.tsv", dropped)
-    check_dropped_share(
-        dropped, set_size or len(sources), max_dropped_share, part / "dropped.tsv"
-    )
+    size = len(sources) if set_size is None else set_size
+    check_dropped_share(dropped, size, max_dropped, part / "dropped.tsv")
     return dropped
 
 
@@ -110,111 +126,89 @@ def audio_path(out_dir: Path, utt_id: str, audio_format: str) -> Path:
     return out_dir / "data" / "wav" / shard / f"{name}.{audio_format}"
 
 
-def convert_audio(waveform: np.ndarray, fs: int, options: FormatOptions) -> np.ndarray:
-    """(T_wav,) or (T_wav, C) at ``fs`` -> mono (T_wav,) at ``options.fs``."""
-    waveform = resample(to_mono(waveform), fs, options.fs)
-    if options.loudness_dbfs is not None and len(waveform):
-        waveform = normalize_loudness(waveform, options.loudness_dbfs)
-    return waveform
-
-
-def check_dropped_share(
-    dropped: dict[str, Dropped], total: int, max_share: float, listing: Path
-) -> None:
-    """Fail if too many utterances were unusable.
-
-    Raises:
-        ValueError: Count, limit and the first ten utterances with their reasons.
-    """
-    if len(dropped) <= max_share * total:
-        return
-    faults = [f"{utt}: {d.reason}: {d.value}" for utt, d in sorted(dropped.items())]
-    raise ValueError(
-        f"{len(dropped)} of {total} utterances are unusable, the limit is "
-        f"{max_share:.2%}: {summarize_faults(faults)}. All are in {listing}: mend or "
-        "remove them, or raise --max_dropped_share."
-    )
-
-
-def collect_parts(
-    source_dir: str | Path,
-    out_dir: str | Path,
-    num_parts: int,
-    max_dropped_share: float = 0.01,
-) -> dict[str, Dropped]:
-    """Join the parts of all jobs to a data directory with the source's other tables.
+def convert_audio(
+    waveform: np.ndarray, fs: int, options: FormatOptions
+) -> tuple[np.ndarray, Measures]:
+    """Make audio mono, resample, trim and scale it.
 
     Args:
-        source_dir (str | Path): Data directory that was formatted.
-        out_dir (str | Path): Data directory to complete.
-        num_parts (int): Number of jobs.
-        max_dropped_share (float): Share of unusable utterances to put up with.
+        waveform (np.ndarray): (T_wav,) or (T_wav, C), not empty.
+        fs (int): Its rate in Hz.
+        options (FormatOptions): What it shall be like.
 
     Returns:
-        dict[str, Dropped]: Unusable utterances, also listed in ``dropped.tsv``.
+        tuple[np.ndarray, Measures]: Waveform (T_out,) at ``options.fs``, measures.
 
     Raises:
-        FileNotFoundError: A job has not finished.
-        ValueError: Utterances of the source are in no part, or too many are
-            unusable.
+        AudioError: ``silent``, ``empty`` if it is shorter than one sample, or
+            ``not_finite`` if samples are beyond all that recordings have.
     """
-    source_dir, out_dir = Path(source_dir), Path(out_dir)
-    wavs, lengths, dropped = _read_parts(out_dir, num_parts)
-    tables = read_data_dir(source_dir)
-    total = len(tables["utt2spk"])
-    lost = set(tables["utt2spk"]) - set(wavs) - set(dropped)
-    if lost:
-        raise ValueError(
-            f"{out_dir}: utterances of {source_dir} that no job has formatted: "
-            f"{describe_ids(lost)}. Run the formatting again."
-        )
-    write_dropped(out_dir / "dropped.tsv", dropped)
-    check_dropped_share(dropped, total, max_dropped_share, out_dir / "dropped.tsv")
-    for name in ("segments", "utt2dur", "feats.scp"):  # of the audio as it was
-        tables.pop(name, None)
-    tables["wav.scp"] = wavs
-    tables["utt2num_samples"] = lengths
-    write_data_dir(out_dir, subset_tables(tables, tables["utt2spk"].keys() & wavs))
-    copy_speaker_tables(source_dir, out_dir)
-    write_text(out_dir / "feats_type", "raw\n")
-    validate_data_dir(out_dir)
-    return dropped
+    peak = float(np.max(np.abs(waveform)))
+    if peak > _MAX_PEAK:
+        raise AudioError("not_finite", f"samples up to {peak:.3g}", f"{_MAX_PEAK:g}")
+    num_clipped = int(np.count_nonzero(np.abs(waveform) >= _FULL_SCALE))
+    num_source = waveform.size
+    waveform = resample(to_mono(waveform), fs, options.fs)
+    total = len(waveform)
+    if total == 0:
+        raise AudioError("empty", "shorter than one sample", "1 sample")
+    levels = measure_levels(waveform, options.fs)
+    loud, least = find_loud_level(levels), options.min_level_dbfs
+    if least is not None and loud < least:
+        raise AudioError("silent", f"{loud:.1f} dBFS", f"{least:g} dBFS")
+    begin, end = 0, total
+    if options.trim is not None:
+        begin, end = find_speech(levels, options.fs, options.trim)
+    waveform = waveform[begin:end]
+    if options.loudness_dbfs is not None:
+        waveform = normalize_loudness(waveform, options.loudness_dbfs)
+    count = len(waveform)
+    cut_behind = total - begin - count
+    return waveform, Measures(count, begin, cut_behind, num_clipped, num_source)
+
+
+def _format_all(
+    sources: Collection[AudioSource],
+    out_dir: Path,
+    options: FormatOptions,
+    journal: FormatJournal,
+) -> Iterator[tuple[AudioSource, Measures | Dropped]]:
+    progress = Progress(len(sources))
+    for source in sources:
+        path = audio_path(out_dir, source.utt_id, options.audio_format)
+        try:
+            yield source, _format_one(source, path, options, journal)
+        except UtteranceError as err:
+            yield source, Dropped(err.reason, err.detail, err.limit)
+        progress.update()
 
 
 def _format_one(
     source: AudioSource, path: Path, options: FormatOptions, journal: FormatJournal
-) -> int:
-    """Format one utterance unless that is done; return its number of samples."""
-    wanted = f"{source.fingerprint()} {astuple(options)}"
+) -> Measures:
+    """Format one utterance unless that is done; return what was measured."""
+    wanted = f"{_RULES} {source.fingerprint()} {astuple(options)}"
     fingerprint = hashlib.sha256(wanted.encode()).hexdigest()[:16]
-    num_samples = journal.find(source.utt_id, fingerprint, path)
-    if num_samples is None:
-        waveform = convert_audio(*source.load(), options)
-        num_samples = len(waveform)
-        if num_samples == 0:
-            raise UtteranceError(
-                source.utt_id, "empty", f"{source.location}: shorter than one sample"
-            )
+    measures = journal.find(source.utt_id, fingerprint, path)
+    if measures is None:
+        waveform, fs = source.load(options.max_file_sec)
+        try:
+            waveform, measures = convert_audio(waveform, fs, options)
+        except AudioError as err:
+            detail = f"{source.location}: {err.detail}"
+            raise UtteranceError(source.utt_id, err.reason, detail, err.limit) from err
         write_bytes_atomic(path, encode_audio(waveform, options.fs, path.suffix[1:]))
-        journal.add(source.utt_id, fingerprint, path, num_samples)
-    return num_samples
+        journal.add(source.utt_id, fingerprint, path, measures)
+    return measures
 
 
-def _read_parts(
-    out_dir: Path, num_parts: int
-) -> tuple[dict[str, str], dict[str, str], dict[str, Dropped]]:
-    wavs: dict[str, str] = {}
-    lengths: dict[str, str] = {}
-    dropped: dict[str, Dropped] = {}
-    for job in range(1, num_parts + 1):
-        part = out_dir / "data" / f"format.{job}"
-        for name in ("wav.scp", "utt2num_samples", "dropped.tsv"):
-            if not (part / name).is_file():
-                raise FileNotFoundError(
-                    f"{part / name} is missing: formatting job {job} has not "
-                    "finished. Run the formatting again."
-                )
-        wavs |= read_table(part / "wav.scp")
-        lengths |= read_table(part / "utt2num_samples")
-        dropped |= read_dropped(part / "dropped.tsv")
-    return wavs, lengths, dropped
+def _list_values(path: Path, measures: Measures, fs: int) -> list[object]:
+    """Values of an utterance in the order of ``PART_TABLES``."""
+    trimmed = (measures.trimmed_start / fs, measures.trimmed_end / fs)
+    clipped = measures.num_clipped / measures.num_source
+    return [
+        path,
+        measures.num_samples,
+        f"{trimmed[0]:.3f} {trimmed[1]:.3f}",
+        f"{clipped:.6f}",
+    ]

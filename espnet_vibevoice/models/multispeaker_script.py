@@ -6,7 +6,6 @@ frames never merge with the text around them. From microsoft/VibeVoice,
 vibevoice/processor/vibevoice_processor.py.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from espnet_vibevoice.models.multispeaker_config import CONTROL_TOKENS, SpeechTokens
+from espnet_vibevoice.text.turns import SPEAKER_TAG
 
 if TYPE_CHECKING:
     from espnet_vibevoice.text.tokenizer import TextTokenizer
@@ -24,7 +24,6 @@ SYSTEM_SENTENCE = (
     " Transform the text provided by various speakers into speech output, utilizing "
     "the distinct voice of each respective speaker.\n"
 )
-_TAG = re.compile(r"\bSpeaker\s+(\d+)\s*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def parse_script(text: str) -> MultispeakerScript:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise ValueError("the script is empty: give a text, or lines 'Speaker N: ...'")
-    tagged = [_TAG.match(line) is not None for line in lines]
+    tagged = [SPEAKER_TAG.match(line) is not None for line in lines]
     if not any(tagged):
         return MultispeakerScript((0,) * len(lines), tuple(lines))
     if not all(tagged):
@@ -168,7 +167,7 @@ def build_prompt_ids(
 
 def _split_turns(line: str) -> list[tuple[int, str]]:
     """Split a line that starts with a turn into (id, text) of its turns."""
-    tags = list(_TAG.finditer(line))
+    tags = list(SPEAKER_TAG.finditer(line))
     ends = [*(tag.start() for tag in tags[1:]), len(line)]
     return [
         (int(tag[1]), line[tag.end() : end].strip())

@@ -3,13 +3,15 @@
 import argparse
 import difflib
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from espnet_vibevoice.adapters.experiment import MODEL_TYPES
 from espnet_vibevoice.data.kaldi import read_lines
 from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.config import load_config
+from espnet_vibevoice.text.token_rate import AUTO_WINDOW
 from espnet_vibevoice.tts.family import refuse_espnet_adapter
 
 
@@ -43,6 +45,16 @@ def refuse_other_ways(args: argparse.Namespace) -> None:
         raise ValueError(
             f"train_dtype is {args.train_dtype}: trained weights are kept in float32. "
             "Leave it out and set tts_conf: {precision: bfloat16}"
+        )
+
+
+def refuse_auto_window(tts_conf: Mapping[str, Any]) -> None:
+    """Raise ValueError if the text window still is to be measured."""
+    if tts_conf.get("text_window") == AUTO_WINDOW:
+        raise ValueError(
+            f"tts_conf text_window is {AUTO_WINDOW}, which stage 4 of our tts.sh turns "
+            "into a number: run it, or give the number that its token_rate.txt names, "
+            "e.g. --tts_conf text_window=8"
         )
 
 

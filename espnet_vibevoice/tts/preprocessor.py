@@ -1,13 +1,17 @@
 """Text to token ids, with the tokenizer of the base model, and voice prompts.
 
+Text is cleaned first, as the data stages do once for all: a raw sentence and its
+prepared transcript give the same ids.
+
 ESPnet's own preprocessor looks tokens up in a list that is stored in config.yaml.
 For a language model that would be 150 000 lines, and a wrong list would pass
 unnoticed, so ids come from the tokenizer itself.
 """
 
 import copy
+import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -19,7 +23,11 @@ from espnet2.train.preprocessor import AbsPreprocessor
 from espnet_vibevoice.data.prompts import cut_prompt
 from espnet_vibevoice.errors import UtteranceError
 from espnet_vibevoice.models.batch import derive_seed
+from espnet_vibevoice.text import describe_dropped
+from espnet_vibevoice.text.cleaners import Cleaner, keep_text
 from espnet_vibevoice.text.tokenizer import TextTokenizer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class PromptSource:
 
 
 class VibeVoicePreprocessor(AbsPreprocessor):
-    """Replace the text of an utterance by its token ids, and add its voice prompt.
+    """Clean the text of an utterance, make it token ids, and add its voice prompt.
 
     Args:
         train (bool): Whether training data is prepared. If so, prompts are dropped
@@ -53,6 +61,7 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             prompt is given, cut at its start.
         tokenizer (TextTokenizer): Tokenizer of the base model.
         prompts (PromptSource | None): Voice prompts; None adds none.
+        clean (Cleaner): What reads texts (see `text.cleaners`); none by default.
     """
 
     drop_rate_key = "prompt_drop_rate"  # of tts_conf
@@ -63,10 +72,12 @@ class VibeVoicePreprocessor(AbsPreprocessor):
         train: bool,
         tokenizer: TextTokenizer,
         prompts: PromptSource | None = None,
+        clean: Cleaner = keep_text,
     ):
         super().__init__(train)
         self.tokenizer = tokenizer
         self.prompts = prompts
+        self.clean = clean
         self._seed: int | None = None
         self._times_drawn: Counter[str] = Counter()
 
@@ -85,14 +96,10 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             (T_prompt_lat, D_ac), both of length 0 where there is none.
 
         Raises:
-            UtteranceError: If the text is empty.
+            UtteranceError: If the text is empty, or nothing of it can be read.
         """
         if isinstance(data.get("text"), str):
-            try:
-                ids = self.tokenizer.encode(data["text"])
-            except ValueError as err:
-                raise UtteranceError(uid, "text", str(err)) from err
-            data["text"] = np.array(ids, dtype=np.int64)
+            data["text"] = self.encode(uid, data["text"], self.tokenizer.encode)
         if self.prompts is not None:
             text, latents = self._find_prompt(uid, self.prompts)
             data["prompt_text"] = text
@@ -108,6 +115,42 @@ class VibeVoicePreprocessor(AbsPreprocessor):
             kept.prompts = replace(self.prompts, drop_rate=0.0)
         kept._times_drawn = Counter()
         return kept
+
+    def clone_for_prompts(self) -> Self:
+        """Return one that prepares texts alike and adds no prompts."""
+        return type(self)(False, self.tokenizer, clean=self.clean)
+
+    def read(self, uid: str, text: str) -> str:
+        """Clean a text; what could not be read of it is logged."""
+        reading = self.clean(text)
+        if reading.dropped:
+            lost = describe_dropped(reading.dropped)
+            logger.warning("%s: dropped, no reading is known: %s", uid, lost)
+        return reading.text
+
+    def encode(
+        self, uid: str, text: str, tokenize: Callable[[str], Sequence[int]]
+    ) -> np.ndarray:
+        """Clean a text and return its token ids.
+
+        Args:
+            uid (str): Utterance id, for messages.
+            text (str): The text.
+            tokenize (Callable): Makes ids of the cleaned text.
+
+        Returns:
+            np.ndarray: Token ids, int64 (T_text,).
+
+        Raises:
+            UtteranceError: If the text is empty, or nothing of it can be read.
+        """
+        cleaned = self.read(uid, text)
+        try:
+            ids = tokenize(cleaned)
+        except ValueError as err:
+            given = "" if cleaned == text else f" It was made of {text!r}."
+            raise UtteranceError(uid, "text", f"{err}{given}") from err
+        return np.array(ids, dtype=np.int64)
 
     def _find_prompt(
         self, uid: str, prompts: PromptSource

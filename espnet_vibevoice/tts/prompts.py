@@ -13,7 +13,6 @@ from espnet2.train.dataset import ESPnetDataset
 from espnet_vibevoice.data.kaldi import read_table
 from espnet_vibevoice.data.prompts import find_prompts
 from espnet_vibevoice.models.config import read_codec_shape
-from espnet_vibevoice.text.tokenizer import TextTokenizer
 from espnet_vibevoice.tts.preprocessor import PromptSource, VibeVoicePreprocessor
 from espnet_vibevoice.tts.script_checks import count_speakers
 
@@ -46,8 +45,7 @@ def build_prompt_source(
     tts_conf: Mapping[str, Any],
     data: Sequence[tuple[str, str, str]],
     shape_files: Sequence[str],
-    tokenizer: TextTokenizer,
-    kind: type[VibeVoicePreprocessor] = VibeVoicePreprocessor,
+    preprocess: VibeVoicePreprocessor,
 ) -> PromptSource | None:
     """Build what the preprocessor takes prompts from.
 
@@ -55,8 +53,7 @@ def build_prompt_source(
         tts_conf (Mapping): Settings of the model; ``base`` is set.
         data (Sequence): Path, name and type of the set's ``text`` and ``speech``.
         shape_files (Sequence): Its shape files; ``speech_shape`` counts frames.
-        tokenizer (TextTokenizer): Tokenizer of the base.
-        kind (type): Preprocessor of the family.
+        preprocess (VibeVoicePreprocessor): That of the set; prepares transcripts.
 
     Returns:
         PromptSource | None: None if all prompts are to be dropped.
@@ -65,14 +62,14 @@ def build_prompt_source(
         ValueError: If a setting is out of range, the data are split, or a script
             cannot be spoken or lacks voices.
     """
-    key = kind.drop_rate_key
+    key = preprocess.drop_rate_key
     drop_rate = tts_conf.get(key, DEFAULT_PROMPT_DROP_RATE)
     seconds = tts_conf.get("max_prompt_sec", DEFAULT_MAX_PROMPT_SEC)
     validate_prompt_settings(drop_rate, seconds, key)
     used = [row for row in data if row[1] in ("text", "speech")]
     (text,) = (path for path, name, _ in used if name == "text")
     speakers = None
-    if kind.reads_scripts and Path(text).is_file():
+    if preprocess.reads_scripts and Path(text).is_file():
         speakers = count_speakers(text)  # tells bad ones, also where voices are dropped
     if drop_rate == 1:
         return None
@@ -83,17 +80,17 @@ def build_prompt_source(
         )
     codec = read_codec_shape(tts_conf["base"])
     max_frames = max(1, int(seconds * codec.sampling_rate / codec.hop_samples))
-    preprocess = VibeVoicePreprocessor(False, tokenizer)
-    if kind.reads_scripts:  # voices come without their text
-        used, preprocess = [row for row in used if row[1] == "speech"], None
+    prepare = preprocess.clone_for_prompts()
+    if preprocess.reads_scripts:  # voices come without their text
+        used, prepare = [row for row in used if row[1] == "speech"], None
     return PromptSource(
         utt2prompt=find_prompts(
             text, _read_frames(shape_files), max_frames, num_speakers=speakers
         ),
-        dataset=ESPnetDataset(used, preprocess),
+        dataset=ESPnetDataset(used, prepare),
         drop_rate=drop_rate,
         max_frames=max_frames,
-        has_transcripts=not kind.reads_scripts,
+        has_transcripts=not preprocess.reads_scripts,
     )
 
 

@@ -51,11 +51,10 @@ class ScriptPreprocessor(VibeVoicePreprocessor):
             # No voice at all has the same dimensions as a real one.
             none = np.zeros_like(data["speech"][:0])
             data["prompt_feats"] = np.concatenate([none, *voices])
-        try:
-            ids = self.tokenizer.encode(data["text"], [len(voice) for voice in voices])
-        except ValueError as err:
-            raise UtteranceError(uid, "text", str(err)) from err
-        data["text"] = np.array(ids, dtype=np.int64)
+        voice_frames = [len(voice) for voice in voices]
+        data["text"] = self.encode(
+            uid, data["text"], lambda text: self.tokenizer.encode(text, voice_frames)
+        )
         self._check_semantic(uid, data)
         return data
 

@@ -21,6 +21,7 @@ from espnet_vibevoice.data.kaldi import write_table
 from espnet_vibevoice.data.latents import SEMANTIC, count_frames_in_shape_file
 from espnet_vibevoice.models.config import read_codec_shape
 from espnet_vibevoice.models.fingerprint import find_revision
+from espnet_vibevoice.text.cleaners import CLEANERS, find_cleaner
 from espnet_vibevoice.tts.conf import load_base_tokenizer
 from espnet_vibevoice.tts.dumped_latents import use_dumped_latents
 from espnet_vibevoice.tts.espnet_model import VibeVoiceESPnetModel
@@ -28,6 +29,7 @@ from espnet_vibevoice.tts.option_checks import (
     check_family,
     check_keys,
     check_token_list,
+    refuse_auto_window,
     refuse_other_ways,
 )
 from espnet_vibevoice.tts.prompts import build_prompt_source
@@ -53,11 +55,12 @@ class VibeVoiceTTSTask(TTSTask):
 
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        """Admit the tokenizer of a language model as ``--token_type``."""
+        """Admit our values of ``--token_type`` and ``--cleaner``."""
         super().add_task_arguments(parser)
+        ours = {"--token_type": [TOKEN_TYPE], "--cleaner": list(CLEANERS)}
         for action in parser._actions:
-            if "--token_type" in action.option_strings:
-                action.choices = [*action.choices, TOKEN_TYPE]
+            for option in ours.keys() & set(action.option_strings):
+                action.choices = [*action.choices, *ours[option]]
 
     @classmethod
     def is_ours(cls, args: argparse.Namespace) -> bool:
@@ -134,9 +137,9 @@ class VibeVoiceTTSTask(TTSTask):
         """Fill in the base model and check what a trace would explain badly.
 
         Raises:
-            ValueError: If no base is named, token type, feature extractor or
-                normalisation are another model's, or ``tts_conf`` has a key that the
-                model does not know.
+            ValueError: If no base is named, token type, cleaner, feature extractor or
+                normalisation are another model's, the text window is not measured yet,
+                or ``tts_conf`` has a key that the model does not know.
         """
         args.tts_conf = cls.fill_defaults(args.tts_conf)
         if args.tts_conf["base"] is None:
@@ -150,6 +153,8 @@ class VibeVoiceTTSTask(TTSTask):
                 f"token_type is {args.token_type}, tts: {args.tts} needs "
                 f"{TOKEN_TYPE}: give --token_type {TOKEN_TYPE}"
             )
+        find_cleaner(args.cleaner)
+        refuse_auto_window(args.tts_conf)
         if args.odim is None and args.feats_extract not in plugin.FEATS_EXTRACT_CLASSES:
             raise ValueError(
                 f"feats_extract is {args.feats_extract}, tts: {args.tts} needs "
@@ -170,7 +175,8 @@ class VibeVoiceTTSTask(TTSTask):
         if cls.is_ours(args) and args.use_preprocessor:
             check_family(args.tts, args.tts_conf["base"])
             kind = plugin.TTS_CLASSES[args.tts].preprocessor_class
-            return kind(train, load_base_tokenizer(args.tts_conf))
+            tokenizer = load_base_tokenizer(args.tts_conf)
+            return kind(train, tokenizer, clean=find_cleaner(args.cleaner))
         return super().build_preprocess_fn(args, train)
 
     @classmethod
@@ -191,8 +197,7 @@ class VibeVoiceTTSTask(TTSTask):
             args.tts_conf,
             options.data_path_and_name_and_type,
             options.shape_files,
-            options.preprocess_fn.tokenizer,
-            type(options.preprocess_fn),
+            options.preprocess_fn,
         )
         options.preprocess_fn.prompts = prompts
         if cls.reads_scripts(args):

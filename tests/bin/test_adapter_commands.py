@@ -86,6 +86,20 @@ def test_export_and_import_give_the_same_experiment(
     assert torch.equal(speak(experiment), speak(again))
 
 
+def test_export_leaves_paths_of_the_training_out(run, experiment, tmp_path):
+    path = experiment / "config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config |= {
+        "train_data_path_and_name_and_type": [["/data/text", "text", "text"]],
+        "valid_shape_file": ["/data/shape"],
+        "output_dir": "/data/exp",
+    }
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert run("export_adapter", experiment, tmp_path / "adapter")[0] == 0
+    shared = (tmp_path / "adapter" / "config.yaml").read_text(encoding="utf-8")
+    assert "/data" not in shared and yaml.safe_load(shared)["max_epoch"] == 7
+
+
 def test_import_without_configuration_decodes_through_espnet(
     run, experiment, tiny_base, tmp_path, monkeypatch
 ):

@@ -3,7 +3,11 @@ import errno
 
 import pytest
 
-from espnet_vibevoice.data.atomic import explain_full_disk, write_bytes_atomic
+from espnet_vibevoice.data.atomic import (
+    explain_full_disk,
+    open_atomic,
+    write_bytes_atomic,
+)
 
 
 class FullDiskFile:
@@ -53,3 +57,25 @@ def test_explain_full_disk_other_error_stays_as_it_is(tmp_path):
     with pytest.raises(PermissionError, match="Permission denied"):
         with explain_full_disk(tmp_path / "f"):
             raise OSError(errno.EACCES, "Permission denied")
+
+
+def test_open_atomic_failure_in_the_block_keeps_the_old_file(tmp_path):
+    write_bytes_atomic(tmp_path / "f", b"old")
+    with pytest.raises(ZeroDivisionError):
+        with open_atomic(tmp_path / "f") as file:
+            file.write(b"new")
+            raise ZeroDivisionError
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.mark.parametrize("content", [b"old", b"new", b"longer"])
+def test_open_atomic_keep_equal_touches_only_what_differs(tmp_path, content):
+    path = tmp_path / "f"
+    write_bytes_atomic(path, b"old")
+    before = path.stat().st_ino
+    with open_atomic(path, keep_equal=True) as file:
+        file.write(content)
+    assert path.read_bytes() == content
+    assert (path.stat().st_ino == before) == (content == b"old")
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]

@@ -1,3 +1,6 @@
+import io
+import struct
+
 import numpy as np
 import pytest
 import soundfile
@@ -142,3 +145,84 @@ def test_is_whole_wav_other_files_are_not(tmp_path):
     assert not is_whole_wav(tmp_path / "a.flac")
     assert not is_whole_wav(tmp_path / "empty.wav")
     assert not is_whole_wav(tmp_path / "none.wav")
+
+
+CODECS = {
+    "wav": {},
+    "flac": {},
+    "ogg": {"subtype": "VORBIS"},
+    "opus": {"format": "OGG", "subtype": "OPUS"},
+    "mp3": {},
+    "aiff": {},
+    "caf": {},
+}
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+def test_load_audio_every_codec_gives_the_samples(tmp_path, suffix):
+    path = tmp_path / f"صدا یک.{suffix}"
+    seconds = np.arange(24000) / 24000
+    sine = 0.3 * np.sin(2 * np.pi * 440 * seconds)
+    soundfile.write(path, np.stack([sine, sine], axis=1), 24000, **CODECS[suffix])
+    waveform, fs = load_audio(path)
+    assert fs == 24000 and waveform.shape == (24000, 2)
+    assert np.sqrt(np.mean(waveform**2)) == pytest.approx(0.3 / 2**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("channels", [1, 5])
+def test_load_audio_any_width_and_channels(tmp_path, subtype, channels):
+    samples = np.tile(make_tiny_noise(400)[:, None], channels)
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype=subtype)
+    waveform, _ = load_audio(tmp_path / "a.wav")
+    np.testing.assert_allclose(to_mono(waveform), samples[:, 0], atol=1 / 100)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])
+def test_load_audio_cut_file_raises(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, make_tiny_noise(48000), 24000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(AudioError, match="truncated: |unreadable: ") as caught:
+        load_audio(path)
+    assert caught.value.reason in ("truncated", "unreadable")
+
+
+@pytest.mark.parametrize("claimed", [0xFFFFFFFF, 0x7FFFF000])
+def test_load_audio_streamed_wav_has_no_true_size(claimed):
+    data = encode_audio(make_tiny_noise(), 8000)
+    data = data[:40] + struct.pack("<I", claimed) + data[44:]
+    assert load_audio(data)[0].shape == (800,)
+
+
+def test_load_audio_header_counted_as_samples_is_whole():
+    data = encode_audio(make_tiny_noise(), 8000)
+    slipped = data[:40] + struct.pack("<I", 1600 + 44) + data[44:]
+    assert load_audio(slipped)[0].shape == (800,)
+
+
+def test_load_audio_open_file_stays_open():
+    file = io.BytesIO(encode_audio(make_tiny_noise(), 8000))
+    first, second = load_audio(file)[0], load_audio(file)[0]
+    assert (first == second).all()
+
+
+def test_load_audio_longer_than_allowed_raises_but_a_part_is_read():
+    data = encode_audio(make_tiny_noise(8000), 8000)
+    with pytest.raises(AudioError, match="too_long: .* 1.000 s, limit 0.5 s") as caught:
+        load_audio(data, max_sec=0.5)
+    assert caught.value.limit == "0.5 s"
+    assert load_audio(data, 0.2, 0.7, max_sec=0.5)[0].shape == (4000,)
+
+
+def test_load_audio_no_bytes_raises_saying_so(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"")
+    with pytest.raises(AudioError, match="unreadable: .*a.wav: 0 bytes"):
+        load_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("count", [0, 5, 12, 20])
+def test_is_whole_wav_head_alone_is_not(tmp_path, count):
+    data = encode_audio(make_tiny_noise(4), 8000)[:count]
+    (tmp_path / "a.wav").write_bytes(data)
+    assert not is_whole_wav(tmp_path / "a.wav")

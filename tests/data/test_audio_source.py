@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from espnet_vibevoice.data.audio import write_wav
-from espnet_vibevoice.data.audio_source import AudioSource, list_sources
+from espnet_vibevoice.data.audio_source import AudioSource, SourceList
 from espnet_vibevoice.errors import UtteranceError
 
 
@@ -49,10 +49,10 @@ def test_fingerprint_changes_with_file_and_segment(wav):
     assert source.fingerprint() != first
 
 
-def test_list_sources_with_segments_joins_recordings(tmp_path):
+def test_source_list_with_segments_joins_recordings(tmp_path):
     (tmp_path / "wav.scp").write_text("r1 /x y/1.wav\nr2 cat 2.wav |\n")
     (tmp_path / "segments").write_text("a r1 0.5 1.25\nb r2 2 -1\n")
-    assert list_sources(tmp_path / "wav.scp", tmp_path / "segments") == [
+    assert list(SourceList(tmp_path / "wav.scp", tmp_path / "segments")) == [
         AudioSource("a", "/x y/1.wav", 0.5, 1.25),
         AudioSource("b", "cat 2.wav |", 2.0, None),
     ]
@@ -67,8 +67,23 @@ def test_list_sources_with_segments_joins_recordings(tmp_path):
         ("a r1 nan 1", "a: times must be numbers"),
     ],
 )
-def test_list_sources_bad_segment_raises(tmp_path, line, message):
+def test_source_list_bad_segment_raises(tmp_path, line, message):
     (tmp_path / "wav.scp").write_text("r1 1.wav\n")
     (tmp_path / "segments").write_text(line + "\n")
     with pytest.raises(ValueError, match=message):
-        list_sources(tmp_path / "wav.scp", tmp_path / "segments")
+        list(SourceList(tmp_path / "wav.scp", tmp_path / "segments"))
+
+
+def test_source_list_counts_before_it_reads(tmp_path):
+    (tmp_path / "wav.scp").write_text("a 1.wav\nb /x y/2.wav\n")
+    sources = SourceList(tmp_path / "wav.scp")
+    assert len(sources) == 2
+    twice = [list(sources), list(sources)]
+    assert twice[0] == twice[1]
+    assert twice[0][1] == AudioSource("b", "/x y/2.wav")
+
+
+def test_load_longer_than_allowed_raises_with_utterance(wav):
+    with pytest.raises(UtteranceError, match="u: too_long: .*limit 0.05 s") as caught:
+        AudioSource("u", str(wav)).load(max_sec=0.05)
+    assert caught.value.limit == "0.05 s"

@@ -3,7 +3,6 @@ import pytest
 from espnet_vibevoice.data.data_dir import (
     check_disjoint,
     copy_data_dir,
-    fix_data_dir,
     read_data_dir,
     validate_data_dir,
 )
@@ -77,31 +76,6 @@ def test_read_data_dir_missing_folder_raises(tmp_path):
         read_data_dir(tmp_path / "none")
 
 
-def test_fix_data_dir_keeps_intersection_and_reports(tmp_path):
-    path = make_tiny_data_dir(
-        tmp_path / "d",
-        wav_scp="c /w/c.wav\na /w/a.wav\nx /w/x.wav\n",
-        text="a x\nb y\nc\n",
-        spk2utt="wrong a\n",
-    )
-    dropped = fix_data_dir(path)
-    assert dropped == {
-        "b": "missing in wav.scp",
-        "c": "empty text",
-        "x": "missing in text",
-    }
-    assert validate_data_dir(path) == 1
-    assert read_table(path / "spk2utt") == {"s1": "a"}
-
-
-def test_fix_data_dir_nothing_in_common_raises_and_changes_nothing(tmp_path):
-    path = make_tiny_data_dir(tmp_path / "d", text="x 1\n")
-    before = {p.name: p.read_bytes() for p in path.iterdir()}
-    with pytest.raises(ValueError, match="no utterance is in all of"):
-        fix_data_dir(path)
-    assert {p.name: p.read_bytes() for p in path.iterdir()} == before
-
-
 def test_copy_data_dir_subset_with_segments_keeps_used_recordings(tmp_path):
     source = make_tiny_data_dir(
         tmp_path / "s",
@@ -151,3 +125,24 @@ def test_check_disjoint_shared_sentence_raises(tmp_path):
     make_tiny_data_dir(tmp_path / "te", ("t",), text="t سلام دنیا\n")
     with pytest.raises(ValueError, match=r"tr has sentences of .*te: utterances 1 \(a"):
         check_disjoint(tmp_path / "tr", tmp_path / "te")
+
+
+def test_check_disjoint_same_letters_other_marks_raises(tmp_path):
+    # \u200c is ZERO WIDTH NON-JOINER, \u064e is ARABIC FATHA.
+    make_tiny_data_dir(tmp_path / "tr", ("a",), text="a می\u200cر\u064eوم، خانه!\n")
+    make_tiny_data_dir(tmp_path / "te", ("t",), text="t میروم خانه\n")
+    with pytest.raises(ValueError, match=r"utterances 1 \(a"):
+        check_disjoint(tmp_path / "tr", tmp_path / "te")
+    check_disjoint(tmp_path / "tr", tmp_path / "te", compare_texts=False)
+
+
+def test_check_disjoint_texts_without_letters_are_no_sentences(tmp_path):
+    make_tiny_data_dir(tmp_path / "tr", ("a",), text="a ؟\n")
+    make_tiny_data_dir(tmp_path / "te", ("t",), text="t !\n")
+    assert check_disjoint(tmp_path / "tr", tmp_path / "te") is None
+
+
+def test_validate_data_dir_repeated_id_raises_with_line(tmp_path):
+    path = make_tiny_data_dir(tmp_path / "d", text="a x\na y\nb y\nc z\n")
+    with pytest.raises(ValueError, match="text:2: key 'a' is already in line 1"):
+        validate_data_dir(path)

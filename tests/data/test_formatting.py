@@ -9,17 +9,18 @@ import pytest
 import soundfile
 
 from espnet_vibevoice.data import formatting
-from espnet_vibevoice.data.audio import load_audio
+from espnet_vibevoice.data.audio import AudioError, load_audio
 from espnet_vibevoice.data.audio_source import AudioSource
 from espnet_vibevoice.data.dropped import read_dropped
 from espnet_vibevoice.data.formatting import (
     FormatOptions,
     audio_path,
-    collect_parts,
     convert_audio,
     format_part,
 )
+from espnet_vibevoice.data.journal import Measures
 from espnet_vibevoice.data.kaldi import read_table, write_table
+from espnet_vibevoice.data.trimming import TrimOptions
 
 
 def make_tiny_set(root, count=4, num_samples=1600):
@@ -69,7 +70,9 @@ def test_format_part_makes_mono_24k_at_wanted_loudness(tmp_path):
 def test_convert_audio_without_loudness_only_resamples():
     waveform = np.linspace(-0.5, 0.5, 240, dtype=np.float32)
     options = FormatOptions(fs=24000, loudness_dbfs=None)
-    assert (convert_audio(waveform, 24000, options) == waveform).all()
+    converted, measures = convert_audio(waveform, 24000, options)
+    assert (converted == waveform).all()
+    assert measures == Measures(240, 0, 0, 0, 240)
 
 
 def test_audio_path_slash_in_id_stays_in_its_folder(tmp_path):
@@ -112,7 +115,7 @@ def test_format_part_unusable_audio_is_listed_and_the_rest_made(tmp_path):
     _, sources = make_tiny_set(tmp_path / "in")
     make_broken(sources, [1])
     options = FormatOptions()
-    dropped = format_part(sources, tmp_path / "out", 3, options, max_dropped_share=0.25)
+    dropped = format_part(sources, tmp_path / "out", 3, options, max_dropped=0.25)
     assert dropped["u01"].reason == "unreadable"
     part = tmp_path / "out" / "data" / "format.3"
     assert list(read_table(part / "wav.scp")) == ["u00", "u02", "u03"]
@@ -144,43 +147,6 @@ def test_format_part_writes_progress_lines(tmp_path, capfd):
     assert lines == ["progress: 0/2", "progress: 1/2", "progress: 2/2"]
 
 
-def test_collect_parts_makes_valid_data_dir(tmp_path):
-    data, sources = make_tiny_set(tmp_path / "in")
-    make_broken(sources, [3])
-    write_table(data / "spk2gender", {"s1": "f"})
-    out = tmp_path / "out"
-    for job, part in enumerate((sources[:2], sources[2:]), start=1):
-        format_part(part, out, job, FormatOptions(), max_dropped_share=0.5)
-    dropped = collect_parts(data, out, 2, max_dropped_share=0.25)
-    assert list(dropped) == list(read_dropped(out / "dropped.tsv")) == ["u03"]
-    for name in ("wav.scp", "text", "utt2spk", "utt2num_samples"):
-        assert list(read_table(out / name)) == ["u00", "u01", "u02"]
-    assert read_table(out / "utt2num_samples")["u00"] == "2400"
-    assert read_table(out / "spk2gender") == {"s1": "f"}
-
-
-def test_collect_parts_missing_part_raises(tmp_path):
-    data, sources = make_tiny_set(tmp_path / "in")
-    format_part(sources, tmp_path / "out", 1, FormatOptions())
-    with pytest.raises(FileNotFoundError, match="formatting job 2 has not finished"):
-        collect_parts(data, tmp_path / "out", 2)
-
-
-def test_collect_parts_utterance_in_no_part_raises(tmp_path):
-    data, sources = make_tiny_set(tmp_path / "in")
-    format_part(sources[:3], tmp_path / "out", 1, FormatOptions())
-    with pytest.raises(ValueError, match=r"no job has formatted: 1 \(u03\)"):
-        collect_parts(data, tmp_path / "out", 1)
-
-
-def test_collect_parts_too_many_unusable_raises(tmp_path):
-    data, sources = make_tiny_set(tmp_path / "in")
-    make_broken(sources, [3])
-    format_part(sources, tmp_path / "out", 1, FormatOptions(), max_dropped_share=1.0)
-    with pytest.raises(ValueError, match="1 of 4 utterances are unusable"):
-        collect_parts(data, tmp_path / "out", 1)
-
-
 def test_format_wav_scp_killed_again_and_again_gives_same_bytes(tmp_path):
     data, sources = make_tiny_set(tmp_path / "in", count=30, num_samples=16000)
     format_part(sources, tmp_path / "whole", 1, FormatOptions())
@@ -204,3 +170,95 @@ def test_format_wav_scp_killed_again_and_again_gives_same_bytes(tmp_path):
     assert {k: v.replace(b"/killed/", b"/whole/") for k, v in killed.items()} == (
         read_tree(tmp_path / "whole")
     )
+
+
+def test_convert_audio_silence_raises_with_level_and_limit():
+    options = FormatOptions()
+    quiet = np.full(2400, 1e-4, dtype=np.float32)
+    with pytest.raises(AudioError, match="silent: -80.0 dBFS, limit -60 dBFS"):
+        convert_audio(quiet, 24000, options)
+    accepted, _ = convert_audio(quiet, 24000, FormatOptions(min_level_dbfs=None))
+    assert 20 * np.log10(np.sqrt(np.mean(accepted**2))) == pytest.approx(-25, abs=0.1)
+
+
+def test_convert_audio_counts_full_scale_before_scaling():
+    stereo = np.full((2400, 2), 0.1, dtype=np.float32)
+    stereo[:240, 0] = 1.0
+    stereo[:120, 1] = -1.0
+    _, measures = convert_audio(stereo, 24000, FormatOptions())
+    assert (measures.num_clipped, measures.num_source) == (360, 4800)
+
+
+def test_convert_audio_trims_and_measures_what_went():
+    speech = 0.1 * np.random.default_rng(0).standard_normal(24000)
+    silence = np.zeros(24000)
+    waveform = np.concatenate([silence, speech, silence]).astype(np.float32)
+    converted, measures = convert_audio(waveform, 24000, FormatOptions())
+    assert measures[:3] == (24000 + 2 * 2400, 24000 - 2400, 24000 - 2400)
+    assert len(converted) == measures.num_samples
+
+
+def test_convert_audio_peak_limits_the_loudness_without_clipping():
+    waveform = np.full(24000, 0.01, dtype=np.float32)
+    waveform[::2400] = 0.9
+    converted, _ = convert_audio(waveform, 24000, FormatOptions(loudness_dbfs=-10))
+    assert np.max(np.abs(converted)) == pytest.approx(1.0, abs=1e-5)
+    ratio = converted / waveform
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)
+
+
+def test_format_part_too_long_is_dropped_with_limit(tmp_path):
+    _, sources = make_tiny_set(tmp_path / "in", count=1)
+    options = FormatOptions(max_file_sec=0.05)
+    dropped = format_part(sources, tmp_path / "out", 1, options, max_dropped=1.0)
+    assert dropped["u00"].reason == "too_long"
+    assert dropped["u00"].limit == "0.05 s"
+
+
+def test_format_part_resumed_tables_equal_the_first(tmp_path):
+    _, sources = make_tiny_set(tmp_path / "in")
+    loud = np.concatenate([np.zeros(8000), np.ones(800), 0.1 * np.ones(8000)])
+    soundfile.write(sources[0].location, loud, 16000)
+    names = ("utt2trim", "utt2clipped", "utt2num_samples")
+    found = []
+    for job in (1, 2):
+        format_part(sources, tmp_path / "out", job, FormatOptions())
+        part = tmp_path / "out" / "data" / f"format.{job}"
+        found.append([(part / name).read_bytes() for name in names])
+    assert found[0] == found[1]
+    assert b"u00 0.390 0.000\n" in found[0][0]
+    assert b"u00 0.047619\n" in found[0][1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trim": None},
+        {"trim": TrimOptions(30.0, 0.1)},
+        {"trim": TrimOptions(40.0, 0.2)},
+        {"min_level_dbfs": None},
+        {"max_file_sec": 10.0},
+        {"audio_format": "flac"},
+    ],
+)
+def test_format_part_every_option_is_in_the_fingerprint(tmp_path, change):
+    _, sources = make_tiny_set(tmp_path / "in", count=1)
+    journal = tmp_path / "out" / "data" / "format.1" / "journal.tsv"
+    format_part(sources, tmp_path / "out", 1, FormatOptions())
+    format_part(sources, tmp_path / "out", 1, FormatOptions(**change))
+    fingerprints = {line.split("\t")[1] for line in journal.read_text().splitlines()}
+    assert len(fingerprints) == 2
+
+
+def test_convert_audio_samples_beyond_measure_raise():
+    waveform = np.full(240, 0.1, dtype=np.float32)
+    waveform[7] = -3e19
+    with pytest.raises(AudioError, match=r"not_finite: samples up to 3e\+19, limit"):
+        convert_audio(waveform, 24000, FormatOptions())
+
+
+def test_convert_audio_floats_of_16_bit_size_are_scaled_and_count_as_clipped():
+    waveform = 3000 * np.random.default_rng(0).standard_normal(2400).astype(np.float32)
+    converted, measures = convert_audio(waveform, 24000, FormatOptions())
+    assert np.max(np.abs(converted)) < 1
+    assert measures.num_clipped > 2300

@@ -4,10 +4,12 @@ import re
 import pytest
 
 from espnet_vibevoice.data.kaldi import (
+    count_lines,
     describe_ids,
     invert_utt2spk,
     read_lines,
     read_table,
+    split_file,
     split_line,
     split_scp,
     write_table,
@@ -109,3 +111,24 @@ def test_invert_utt2spk_sorts_speakers_and_utterances():
 def test_describe_ids_many_shows_first_ten():
     ids = [f"u{i:02d}" for i in range(12)]
     assert describe_ids(reversed(ids)) == f"12 ({', '.join(ids[:10])}, ...)"
+
+
+@pytest.mark.parametrize(("count", "nj"), [(10, 3), (3, 3), (7, 1), (2, 5)])
+def test_split_file_equals_split_scp(tmp_path, count, nj):
+    lines = [f"u{i} سطر \u2028 {i}" for i in range(count)]
+    (tmp_path / "t").write_text("\n".join(lines), encoding="utf-8")
+    num_parts = split_file(tmp_path / "t", nj, str(tmp_path / "log" / "t.JOB.scp"))
+    parts = [read_lines(tmp_path / "log" / f"t.{j + 1}.scp") for j in range(num_parts)]
+    assert parts == split_scp(lines, nj)
+
+
+def test_split_file_empty_raises(tmp_path):
+    (tmp_path / "t").write_bytes(b"")
+    with pytest.raises(ValueError, match="Cannot split 0 lines into 2 parts"):
+        split_file(tmp_path / "t", 2, str(tmp_path / "JOB"))
+
+
+@pytest.mark.parametrize(("content", "count"), [(b"", 0), (b"a\nb", 2), (b"a\nb\n", 2)])
+def test_count_lines_with_or_without_last_newline(tmp_path, content, count):
+    (tmp_path / "t").write_bytes(content)
+    assert count_lines(tmp_path / "t") == count

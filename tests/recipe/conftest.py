@@ -34,6 +34,28 @@ TRAIN_ARGS = (
 )
 OPTIONS = ("--tag", "t", "--train_args", TRAIN_ARGS)
 MARK = "RECIPE_TEST_MARK"
+# Texts with digits and an emoji; utterance 7 of train is nothing else.
+RAW_TEXTS_SCRIPT = """
+import sys
+from pathlib import Path
+from espnet_vibevoice.data.kaldi import read_table
+
+other = Path(sys.argv[1])
+for name, size in (("train", 12), ("valid", 2), ("test", 2)):
+    folder = Path("data") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    wavs = list(read_table(other / "data" / name / "wav.scp").values())
+    rows = {"wav.scp": [], "text": [], "utt2spk": []}
+    for index in range(size):
+        key = f"s_{name}_{index:02}"
+        text = f"شماره {index} از {name} 😊" if index != 7 else "😊"
+        values = (other / wavs[index % len(wavs)], text, "s")
+        for table, value in zip(rows, values):
+            rows[table].append(f"{key} {value}\\n")
+    rows["spk2utt"] = ["s " + " ".join(r.split()[0] for r in rows["utt2spk"]) + "\\n"]
+    for table, lines in rows.items():
+        (folder / table).write_text("".join(lines), encoding="utf-8")
+"""
 
 
 @dataclass(frozen=True)
@@ -193,6 +215,29 @@ def make_recipe(root: Path) -> Recipe:
         path = recipe.folder / "local" / "sentences" / f"{name}.txt"
         path.write_text("\n".join(sentences) + "\n", encoding="utf-8")
     return recipe
+
+
+def _give_raw_texts(recipe: Recipe, finished: Recipe) -> None:
+    """Let stage 1 write raw texts anew each time, of the audio of another recipe.
+
+    One training text has no reading at all; the training set is long enough for one
+    of them to be little.
+    """
+    script = [sys.executable, "local/write_raw_texts.py", str(finished.folder)]
+    lines = ["#!/usr/bin/env bash", "set -euo pipefail", " ".join(script)]
+    path = recipe.folder / "local" / "data.sh"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (recipe.folder / script[1]).write_text(RAW_TEXTS_SCRIPT, encoding="utf-8")
+    shutil.copytree(
+        finished.folder / "downloads/mini_base",
+        recipe.folder / "downloads/mini_base",
+    )
+
+
+@pytest.fixture
+def give_raw_texts() -> Callable[[Recipe, Recipe], None]:
+    """Give what makes a recipe write raw texts; see `_give_raw_texts`."""
+    return _give_raw_texts
 
 
 @pytest.fixture

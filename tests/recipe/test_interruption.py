@@ -63,8 +63,11 @@ def test_data_stages_killed_again_and_again_end_like_an_undisturbed_run(
     moments = [
         "downloads/mini_fa/wav/*.wav",  # stage 1, speaking
         "downloads/.mini_base-*",  # stage 1, making the base
+        "data/train/.cleaned",  # stage 1, reading the texts
         "dump/raw/org/train/data/format.1/journal.tsv",  # stage 2
         "dump/raw/org/test/data/format.1/journal.tsv",  # stage 2, last set
+        "dump/token_list/hugging_face/tokens.txt",  # stage 4, before the report
+        "dump/token_list/hugging_face/token_rate.txt",  # stage 4, within the report
         "dump/latents/train/feats.1.scp*",  # stage 5, behind the first utterance
         "dump/latents/valid/feats.1.json",  # stage 5, last set
     ]
@@ -81,6 +84,39 @@ def test_data_stages_killed_again_and_again_end_like_an_undisturbed_run(
     assert_same_files(new_recipe.read_files(wavs), finished.read_files(wavs))
     base = "downloads/mini_base"
     assert_same_files(new_recipe.read_files(base), finished.read_files(base))
+
+
+def test_raw_texts_killed_while_cleaned_end_like_an_undisturbed_run(
+    finished, new_recipe, give_raw_texts, started, tmp_path
+):
+    give_raw_texts(new_recipe, finished)
+    undisturbed = new_recipe.copy(tmp_path / "undisturbed")
+    options = ("--max_dropped", "0.1")
+    moments = [
+        "data/test: dropped 0 utterances",  # tables mended, texts still raw
+        "s_train_11: dropped, no reading is known",  # texts of the first set read
+        "s_valid_01: dropped, no reading is known",  # of the second one as well
+        "data/train: text is new, removed the old text.raw",
+        "Stage 2: Audio formatting",
+        "Stage 3: Filtering",
+        "Stage 4: Token list",
+    ]
+    for words in moments:
+        run = started(new_recipe, 1, 4, *options)
+        run.wait_for(functools.partial(has_words, run.log, words))
+        run.kill_all()
+    new_recipe.succeed(1, 4, *options)
+    undisturbed.succeed(1, 4, *options)
+    for name in ("data", "dump"):
+        assert_same_files(data_files(new_recipe, name), data_files(undisturbed, name))
+    text = (new_recipe.folder / "dump/raw/test/text").read_text(encoding="utf-8")
+    assert text == "s_test_00 شماره صفر از test\ns_test_01 شماره یک از test\n"
+    raw = (new_recipe.folder / "dump/raw/test/text.raw").read_text(encoding="utf-8")
+    assert raw == "s_test_00 شماره 0 از test 😊\ns_test_01 شماره 1 از test 😊\n"
+    before = data_files(new_recipe, "data", "dump")
+    output = new_recipe.succeed(1, 4, *options)
+    assert_same_files(data_files(new_recipe, "data", "dump"), before)
+    assert output.count("/token_list/hugging_face is up to date") == 1
 
 
 def test_training_and_decoding_killed_end_like_an_undisturbed_run(

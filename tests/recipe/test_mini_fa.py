@@ -15,14 +15,14 @@ TEST_UTTERANCES = ["fa_f1_test_0001", "fa_f2_test_0002"]
 
 
 def snapshot(recipe):
-    """Inode, time of change and size of everything that a run has made."""
+    """Inode, time of change and size of all that a run has made; folders by name."""
     paths = [
         path
         for name in ("data", "dump", "exp", "downloads")
         for path in (recipe.folder / name).rglob("*")
     ]
     return {
-        path: (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        path: path.is_dir() or (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         for path in paths
         for stat in [path.lstat()]
     }
@@ -102,6 +102,8 @@ def stats_folder():
         ("dump/raw/org/train/logs/format.*.log", 2),
         ("dump/latents/train/logs/dump_latents.*.log", 2),
         ("dump/token_list/hugging_face/token_rate.txt", 1),
+        ("dump/token_list/hugging_face/token_rate.png", 1),
+        ("dump/raw/*/filter_report.txt", 3),
     ],
 )
 def test_run_leaves_logs_and_pictures(finished, pattern, count):
@@ -123,7 +125,26 @@ def test_run_again_recomputes_nothing(copied):
     before = snapshot(copied)
     output = copied.succeed(1, 7)
     assert snapshot(copied) == before
-    assert output.count("is up to date") == 11
+    assert output.count("is up to date") == 14
+
+
+def test_run_texts_are_the_sentences_and_the_model_knows_its_cleaner(finished):
+    for name in ("train", "valid", "test"):
+        path = finished.folder / "local/sentences" / f"{name}.txt"
+        sentences = path.read_text(encoding="utf-8").splitlines()
+        for table in ("text", "text.raw"):
+            texts = read_table(finished.folder / "dump/raw" / name / table)
+            assert set(texts.values()) == set(sentences)
+    config = (finished.experiment / "config.yaml").read_text(encoding="utf-8")
+    assert "\ncleaner: persian\n" in config
+
+
+def test_run_auto_window_is_measured_and_reaches_the_model(copied):
+    args = "--max_epoch 1 --num_iters_per_epoch 2 --tts_conf text_window=auto"
+    output = copied.succeed(4, 6, "--tag", "auto", "--train_args", args)
+    assert "text_window: auto takes 5" in output
+    config = copied.folder / "exp/tts_auto/config.yaml"
+    assert "\n    text_window: 5\n" in config.read_text(encoding="utf-8")
 
 
 def test_run_other_tokenizer_repeats_the_token_stage(copied):

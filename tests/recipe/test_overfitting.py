@@ -48,7 +48,11 @@ SIZES = {
 EPOCHS, STEPS_PER_EPOCH = 3, 400
 TRAINING = {
     "tts": "vibevoice_realtime",
-    "tts_conf": {"ddpm_batch_mul": 16, "prompt_drop_rate": 0.5},
+    "tts_conf": {
+        "strategy": "conservative",
+        "ddpm_batch_mul": 16,
+        "prompt_drop_rate": 0.5,
+    },
     "token_type": "hugging_face",
     "normalize": "none",
     "feats_extract": "vibevoice_latents",

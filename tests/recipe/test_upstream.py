@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.upstream, pytest.mark.recipe, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = "egs2/mini_fa/tts1"
 SENTENCES = {"train": 12, "valid": 2, "test": 3}
-STATS = "exp/tts_stats_raw_vibevoice_latents_hugging_face"
+STATS = "exp/tts_stats_raw_vibevoice_latents_hugging_face_persian"
 EXPERIMENT = "exp/tts_up"
 
 

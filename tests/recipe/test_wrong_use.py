@@ -26,6 +26,10 @@ def assert_refused(recipe, first, last, *options, message, status=1):
         (["--inference_config", "no.yaml"], "tts.sh: no such file: no.yaml"),
         (["--token_type", "char"], "--token_type char: only hugging_face is possible"),
         (["--feats_normalize", "global_mvn"], "only none is possible"),
+        (
+            ["--cleaner", "tacotron"],
+            r"--cleaner tacotron: only persian\|none is possib",
+        ),
         (["--test_sets", ""], "--train_set, --valid_set and --test_sets are required"),
     ],
 )
@@ -102,6 +106,24 @@ def test_no_space_for_latents_says_so(copied):
     fill_disk_at(latents)
     message = r"error: .*no space left while writing dump/latents/valid/feats.scp"
     assert_refused(copied, 5, 5, message=message)
+
+
+def test_text_without_a_reading_fails_with_the_reason_and_is_listed(
+    finished, new_recipe, give_raw_texts
+):
+    give_raw_texts(new_recipe, finished)
+    message = r"error: .*no_letters"
+    assert_refused(new_recipe, 1, 4, message=message)
+    listed = (new_recipe.folder / "data/train/no_letters.tsv").read_text("utf-8")
+    assert listed == "utterance\ttext\ns_train_07\t😊\n"
+    listed = (new_recipe.folder / "dump/raw/train/dropped.tsv").read_text("utf-8")
+    assert "\ns_train_07\tno_letters\t" in listed
+
+
+def test_text_that_lags_behind_speech_fails_with_the_window_to_set(copied):
+    options = ("--train_args", "--tts_conf text_window=1")
+    message = r"error: train: .* text lags behind in .*Set tts_conf: {text_window: \d"
+    assert_refused(copied, 4, 4, *options, message=message)
 
 
 @pytest.mark.parametrize("stage", [4, 5])

@@ -11,8 +11,12 @@ from espnet2.tts.espnet_model import ESPnetTTSModel
 
 from espnet_vibevoice.data.kaldi import read_table, write_table
 from espnet_vibevoice.tts.espnet_model import VibeVoiceESPnetModel
+from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
 from espnet_vibevoice.tts.prompts import build_prompt_source, validate_prompt_settings
 from espnet_vibevoice.tts.task import VibeVoiceTTSTask, use_dumped_latents
+
+
+PLAIN = VibeVoicePreprocessor(False, tokenizer=None)
 
 
 @pytest.fixture
@@ -170,7 +174,7 @@ def test_build_model_wrong_prompt_setting_raises(
 def test_build_prompt_source_split_data_raises(tiny_base, tmp_path):
     data = [(str(tmp_path), "text", "text"), (str(tmp_path), "speech", "npy")]
     with pytest.raises(ValueError, match="data split into parts have no voice prompts"):
-        build_prompt_source({"base": str(tiny_base)}, data, [], None)
+        build_prompt_source({"base": str(tiny_base)}, data, [], PLAIN)
 
 
 def test_build_prompt_source_takes_the_table_of_the_data(
@@ -184,7 +188,7 @@ def test_build_prompt_source_takes_the_table_of_the_data(
         (str(stats_dir / "train/collect_feats/feats.scp"), "speech", "npy"),
     ]
     with caplog.at_level(logging.WARNING):
-        source = build_prompt_source({"base": str(tiny_base)}, data, [], None)
+        source = build_prompt_source({"base": str(tiny_base)}, data, [], PLAIN)
     assert source.utt2prompt == {"u1": "u3", "u2": "u3", "u3": "u1"}
     assert source.max_frames == 225
     assert caplog.text == ""

@@ -39,9 +39,18 @@ feats_type=raw          # only raw
 audio_format=wav        # wav | flac
 fs=24000                # sampling rate of the codec in Hz
 loudness=-25            # root mean square of each utterance in dBFS | none
+trim_db=40              # cut ends more than this below the speech in dB | none
+trim_margin=0.1         # seconds kept around the speech when ends are cut
+min_level=-60           # dBFS; utterances with softer speech are silent | none
+max_file_sec=600        # seconds; longer utterances are not even read
+audio_root=auto         # folder that links to audio must not leave | auto | none
+max_dropped=0.01        # fail if a larger share of the utterances is unusable
 min_wav_duration=0.5    # seconds; shorter training utterances are dropped
 max_wav_duration=30     # seconds; longer training utterances are dropped
-max_dropped_share=0.01  # fail if more utterances than this share are unreadable
+min_chars_per_sec=2     # characters per second; a lower rate hints at missing text
+max_chars_per_sec=30    # characters per second; a higher rate: missing speech
+max_clipped_share=0.005 # largest share of samples at full scale in training
+quality_limits=         # of tables utt2NAME of the corpus, e.g. "cer<=0.1 mos>=3"
 train_set=              # name of the training set (required)
 valid_set=              # name of the validation set (required)
 test_sets=              # names of the test sets (required)
@@ -49,7 +58,7 @@ srctexts=               # texts for the token list; default: of the training set
 token_type=hugging_face # only hugging_face: the tokenizer of the base
 max_lagging_share=0.01  # fail if text lags behind speech in more utterances
 nlsyms_txt=none         # accepted for ESPnet's sake: not used
-cleaner=none            # accepted for ESPnet's sake: not used
+cleaner=none            # how texts are made readable: persian | none
 g2p=none                # accepted for ESPnet's sake: not used
 lang=noinfo             # language of the corpus
 
@@ -95,10 +104,10 @@ log "${run_args}"
 [ -n "${train_set}" ] && [ -n "${valid_set}" ] && [ -n "${test_sets}" ] ||
     { echo "tts.sh: --train_set, --valid_set and --test_sets are required" >&2; exit 2; }
 for _rule in feats_type=raw token_type=hugging_face feats_normalize=none \
-    vocoder_file=none write_collected_feats=true; do
+    vocoder_file=none write_collected_feats=true "cleaner=persian|none"; do
     _name=${_rule%%=*}
-    [ "${!_name}" = "${_rule#*=}" ] || { echo "tts.sh: --${_name} ${!_name}: only" \
-        "${_rule#*=} is possible with VibeVoice models" >&2; exit 2; }
+    [[ "|${_rule#*=}|" == *"|${!_name}|"* ]] || { echo "tts.sh: --${_name} ${!_name}:" \
+        "only ${_rule#*=} is possible with VibeVoice models" >&2; exit 2; }
 done
 for _file in ${train_config} ${inference_config}; do
     [ -f "${_file}" ] || { echo "tts.sh: no such file: ${_file}" >&2; exit 2; }
@@ -108,19 +117,17 @@ data_feats=${dumpdir}/raw
 latents=${dumpdir}/latents
 token_listdir=${dumpdir}/token_list/${token_type}
 token_list=${token_listdir}/tokens.txt
-all_sets=("${train_set}" "${valid_set}" ${test_sets})
+window_args=${token_listdir}/window_args # what "text_window: auto" stands for
+all_sets=("${train_set}")
+for dset in "${valid_set}" ${test_sets}; do
+    [[ " ${all_sets[*]} " == *" ${dset} "* ]] || all_sets+=("${dset}")
+done
 
-name_of() { # options or a path as a part of a folder name
-    echo "$1" | sed -e "s/--/_/g" -e "s/[ |=/]//g"
-}
-if [ -z "${tag}" ]; then
-    tag=$(basename "${train_config:-train}" .yaml)_${feats_type}_${token_type}
-    tag+=$(name_of "${train_args}")
-fi
-if [ -z "${inference_tag}" ]; then
-    inference_tag=$(basename "${inference_config:-inference}" .yaml)
-    inference_tag+=$(name_of "${inference_args}")_${inference_model%.*}
-fi
+name_of() { sed -e "s/--/_/g" -e "s/[ |=/]//g" <<<"$1"; } # options in a folder name
+_config=$(basename "${train_config:-train}" .yaml)
+tag=${tag:-${_config}_${feats_type}_${token_type}$(name_of "${train_args}")}
+_config=$(basename "${inference_config:-inference}" .yaml)
+inference_tag=${inference_tag:-${_config}$(name_of "${inference_args}")_${inference_model%.*}}
 tts_stats_dir=${tts_stats_dir:-${expdir}/tts_stats_${feats_type}_${feats_extract}_${token_type}}
 tts_exp=${tts_exp:-${expdir}/tts_${tag}}
 [ "${ngpu}" -gt 0 ] && gpu_data_cmd="${cuda_cmd} --gpu 1" || gpu_data_cmd=${train_cmd}
@@ -133,19 +140,18 @@ if command -v flock >/dev/null && ! flock -w 30 9; then
     fail "another run is at work in ${PWD}: wait for it or end it, then try again"
 fi
 
-stamp() { python3 -m espnet_vibevoice.bin.stamp "$@"; }
-need() { # FILE STAGE
-    [ -e "$1" ] || fail "$1 is missing: run stage $2 first (--stage $2)"
+ours() { python3 -m "espnet_vibevoice.bin.$1" "${@:2}"; } # COMMAND ARGS: one of ours
+is_done() { # WHAT STAMP INPUTS...: is it up to date? Says so.
+    ours stamp check "${@:2}" >/dev/null && log "$1 is up to date"
 }
+need() { [ -e "$1" ] || fail "$1 is missing: run stage $2 first (--stage $2)"; } # FILE STAGE
 need_model() { # the checkpoint that is asked for
     need "${tts_exp}/config.yaml" 6
     [ -e "${tts_exp}/${inference_model}" ] ||
         fail "${tts_exp}/${inference_model} is missing: train longer (stage 6), or give" \
             "--inference_model one of: $(cd "${tts_exp}" && echo *.pth)"
 }
-wants() { # STAGE: is this stage asked for?
-    [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ]
-}
+wants() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ]; } # STAGE: asked for?
 finish() { # STAGE: its last line
     log "Stage $1: done [stage: $((SECONDS - stage_began)) s, in all: ${SECONDS} s]"
 }
@@ -162,42 +168,44 @@ if ! "${skip_data_prep}"; then
         begin 1 "Data preparation: corpus -> data/"
         [ -x local/data.sh ] || fail "local/data.sh is missing in ${PWD}"
         local/data.sh ${local_data_opts}
-        python3 -m espnet_vibevoice.bin.validate_data_dir "${all_sets[@]/#/data/}"
-        python3 -m espnet_vibevoice.bin.check_disjoint "${all_sets[@]/#/data/}"
+        _dirs=("${all_sets[@]/#/data/}")
+        ours normalize_data_dir --only_drop_stale "${_dirs[@]}"
+        ours fix_data_dir --max_dropped "${max_dropped}" --audio_root "${audio_root}" \
+            "${_dirs[@]}"
+        ours normalize_data_dir --cleaner "${cleaner}" "${_dirs[@]}"
+        ours validate_data_dir "${_dirs[@]}"
+        ours check_disjoint --utterances_only "${_dirs[@]}"
         finish 1
     fi
 
     if wants 2; then
         begin 2 "Audio formatting: data/ -> ${data_feats}/org/ (${fs} Hz, mono, ${loudness} dBFS)"
+        _opts=(--fs "${fs}" --loudness "${loudness}" --audio_format "${audio_format}"
+            --trim_db "${trim_db}" --trim_margin "${trim_margin}"
+            --min_level "${min_level}" --max_file_sec "${max_file_sec}")
         for dset in "${all_sets[@]}"; do
             _src=data/${dset} _dst=${data_feats}/org/${dset}
             need "${_src}/wav.scp" 1
             _stamp=("${_dst}/.done" --input "${_src}" --output "${_dst}/wav.scp"
-                --option "fs=${fs}" "loudness=${loudness}" "audio_format=${audio_format}")
-            if stamp check "${_stamp[@]}" >/dev/null; then
-                log "${_dst} is up to date"
-                continue
-            fi
-            python3 -m espnet_vibevoice.bin.validate_data_dir "${_src}"
+                --option "options=${_opts[*]}")
+            ! is_done "${_dst}" "${_stamp[@]}" || continue
+            ours validate_data_dir "${_src}"
             _logdir=${_dst}/logs
             _key_file=wav.scp _part_opt=(--wav_scp "${_logdir}/wav.JOB.scp")
-            if [ -e "${_src}/segments" ]; then
-                _key_file=segments
-                _part_opt=(--wav_scp "${_src}/wav.scp" --segments "${_logdir}/segments.JOB.scp")
-            fi
-            _nj=$(python3 -m espnet_vibevoice.bin.split_scp "${_src}/${_key_file}" \
-                --nj "${nj}" --out "${_logdir}/${_key_file%.scp}.JOB.scp")
+            [ ! -e "${_src}/segments" ] || _key_file=segments \
+                _part_opt=(--wav_scp "${_src}/wav.scp"
+                    --segments "${_logdir}/segments.JOB.scp")
+            _nj=$(ours split_scp "${_src}/${_key_file}" --nj "${nj}" \
+                --out "${_logdir}/${_key_file%.scp}.JOB.scp")
             log "${_src}: ${_nj} jobs, logs: ${_logdir}/format.*.log"
             ${train_cmd} JOB=1:"${_nj}" "${_logdir}/format.JOB.log" \
                 python3 -m espnet_vibevoice.bin.format_wav_scp "${_part_opt[@]}" \
-                --job JOB --out_dir "${_dst}" --fs "${fs}" --loudness "${loudness}" \
-                --audio_format "${audio_format}" \
-                --max_dropped_share "${max_dropped_share}" \
+                --job JOB --out_dir "${_dst}" "${_opts[@]}" \
+                --max_dropped "${max_dropped}" \
                 --set_size "$(wc -l <"${_src}/${_key_file}")"
-            python3 -m espnet_vibevoice.bin.collect_parts --source "${_src}" \
-                --out_dir "${_dst}" --nj "${_nj}" --fs "${fs}" \
-                --max_dropped_share "${max_dropped_share}"
-            stamp write "${_stamp[@]}"
+            ours collect_parts --source "${_src}" --out_dir "${_dst}" --nj "${_nj}" \
+                --fs "${fs}" --max_dropped "${max_dropped}"
+            ours stamp write "${_stamp[@]}"
         done
         finish 2
     fi
@@ -208,38 +216,40 @@ if ! "${skip_data_prep}"; then
             _src=${data_feats}/org/${dset} _dst=${data_feats}/${dset}
             need "${_src}/.done" 2
             # Test sets are kept whole: only what cannot be used at all is dropped.
-            _opts=(--keep_all)
+            _opts=(--keep_all) _held_out=()
             if [ "${dset}" = "${train_set}" ] || [ "${dset}" = "${valid_set}" ]; then
                 _opts=(--min_wav_duration "${min_wav_duration}"
-                    --max_wav_duration "${max_wav_duration}")
+                    --max_wav_duration "${max_wav_duration}"
+                    --min_chars_per_sec "${min_chars_per_sec}"
+                    --max_chars_per_sec "${max_chars_per_sec}"
+                    --max_clipped_share "${max_clipped_share}"
+                    --quality_limits ${quality_limits})
+                for _other in "${all_sets[@]}"; do
+                    [ "${_other}" = "${train_set}" ] || [ "${_other}" = "${dset}" ] ||
+                        _held_out+=("${data_feats}/org/${_other}")
+                done
             fi
-            _stamp=("${_dst}/.done" --input "${_src}" --output "${_dst}/wav.scp"
-                --option "limits=${_opts[*]}" "fs=${fs}")
-            if stamp check "${_stamp[@]}" >/dev/null; then
-                log "${_dst} is up to date"
-                continue
-            fi
-            python3 -m espnet_vibevoice.bin.filter_data_dir --source "${_src}" \
-                --target "${_dst}" --fs "${fs}" "${_opts[@]}"
-            stamp write "${_stamp[@]}"
+            _stamp=("${_dst}/.done" --option "limits=${_opts[*]}" "fs=${fs}"
+                --output "${_dst}/wav.scp" --input "${_src}" "${_held_out[@]/%//text}")
+            ! is_done "${_dst}" "${_stamp[@]}" || continue
+            ours filter_data_dir --source "${_src}" --target "${_dst}" --fs "${fs}" \
+                "${_opts[@]}" --held_out "${_held_out[@]}" --max_dropped "${max_dropped}"
+            ours stamp write "${_stamp[@]}"
         done
+        ours check_disjoint "${all_sets[@]/#/${data_feats}/}"
         finish 3
     fi
 
     if wants 4; then
         begin 4 "Token list and token rate: ${token_listdir}"
-        _dirs=()
-        for dset in "${all_sets[@]}"; do
-            need "${data_feats}/${dset}/.done" 3
-            _dirs+=("${data_feats}/${dset}")
-        done
+        _dirs=("${all_sets[@]/#/${data_feats}/}")
+        for _dir in "${_dirs[@]}"; do need "${_dir}/.done" 3; done
         _base=$(${python} -m espnet_vibevoice.bin.find_base "${model_opts[@]}")
         _stamp=("${token_listdir}/.done" --output "${token_list}" --option
             "python=${python}" "train_args=${train_args}" "share=${max_lagging_share}"
-            --input ${train_config} ${_base} "${_dirs[@]/%//text}")
-        if stamp check "${_stamp[@]}" >/dev/null; then
-            log "${token_listdir} is up to date"
-        else
+            --input ${train_config} ${_base} "${_dirs[@]/%//text}"
+            "${_dirs[@]/%//utt2num_samples}")
+        if ! is_done "${token_listdir}" "${_stamp[@]}"; then
             cat ${srctexts:-${data_feats}/${train_set}/text} >"${data_feats}/srctexts"
             ${python} -m espnet2.bin.tokenize_text --token_type "${token_type}" -f 2- \
                 --input "${data_feats}/srctexts" --output "${token_list}" \
@@ -247,8 +257,8 @@ if ! "${skip_data_prep}"; then
                 --non_linguistic_symbols "${nlsyms_txt}" "${model_opts[@]}"
             ${python} -m espnet_vibevoice.bin.report_token_rate "${_dirs[@]}" \
                 "${model_opts[@]}" --max_lagging_share "${max_lagging_share}" \
-                --output "${token_listdir}/token_rate.txt"
-            stamp write "${_stamp[@]}"
+                --output "${token_listdir}/token_rate.txt" --window_args "${window_args}"
+            ours stamp write "${_stamp[@]}"
         fi
         finish 4
     fi
@@ -268,14 +278,10 @@ if ! "${skip_train}"; then
             _names=$(${python} -m espnet_vibevoice.bin.find_base "${model_opts[@]}" --names)
             _stamp=("${_dst}/.done" --option "python=${python}" "model=${_names}"
                 --input "${_src}" ${_base} --output "${_dst}/feats.scp" "${_stats}/speech_shape")
-            if stamp check "${_stamp[@]}" >/dev/null; then
-                log "${_dst} is up to date"
-                continue
-            fi
+            ! is_done "${_dst}" "${_stamp[@]}" || continue
             _logdir=${_dst}/logs
-            _nj=$(python3 -m espnet_vibevoice.bin.split_scp "${_src}/wav.scp" \
-                --nj "$([ "${ngpu}" -gt 0 ] && echo "${ngpu}" || echo "${nj}")" \
-                --out "${_logdir}/wav.JOB.scp")
+            _nj=$(ours split_scp "${_src}/wav.scp" --out "${_logdir}/wav.JOB.scp" \
+                --nj "$([ "${ngpu}" -gt 0 ] && echo "${ngpu}" || echo "${nj}")")
             log "${_src}: ${_nj} jobs, logs: ${_logdir}/dump_latents.*.log"
             ${gpu_data_cmd} JOB=1:"${_nj}" "${_logdir}/dump_latents.JOB.log" \
                 ${python} -m espnet_vibevoice.bin.dump_latents "${model_opts[@]}" \
@@ -284,7 +290,7 @@ if ! "${skip_train}"; then
             ${python} -m espnet_vibevoice.bin.collect_latents "${model_opts[@]}" \
                 --data_dir "${_src}" --latents_dir "${_dst}" --nj "${_nj}" \
                 --stats_dir "${_stats}" --token_type "${token_type}"
-            stamp write "${_stamp[@]}"
+            ours stamp write "${_stamp[@]}"
         done
         finish 5
     fi
@@ -293,7 +299,9 @@ if ! "${skip_train}"; then
         begin 6 "Training: ${tts_exp}"
         need "${latents}/${train_set}/.done" 5
         need "${latents}/${valid_set}/.done" 5
-        _data_opts=() _inputs=()
+        _data_opts=() _inputs=() _window=
+        [ ! -s "${window_args}" ] ||
+            _inputs=("${window_args}") _window=$(<"${window_args}")
         for _mode in train valid; do
             [ "${_mode}" = train ] && dset=${train_set} || dset=${valid_set}
             _text=${data_feats}/${dset}/text _feats=${latents}/${dset}/feats.scp
@@ -307,17 +315,15 @@ if ! "${skip_train}"; then
         done
         _started=("${tts_exp}/.started" --input "${_inputs[@]}")
         _stamp=("${tts_exp}/.done" --option "train_args=${train_args}" "python=${python}"
-            --input ${train_config} "${_inputs[@]}" --output "${tts_exp}/${inference_model}")
-        if stamp check "${_stamp[@]}" >/dev/null; then
-            log "${tts_exp} is up to date"
-        else
-            if [ -e "${tts_exp}/.started" ] && ! _why=$(stamp check "${_started[@]}"); then
+            "cleaner=${cleaner}" --input ${train_config} "${_inputs[@]}" --output "${tts_exp}/${inference_model}")
+        if ! is_done "${tts_exp}" "${_stamp[@]}"; then
+            if [ -e "${tts_exp}/.started" ] && ! _why=$(ours stamp check "${_started[@]}"); then
                 fail "${tts_exp} was begun with other data (${_why}): remove it or give" \
                     "another --tag"
             fi
             mkdir -p "${tts_exp}"
-            stamp write "${_started[@]}"
-            python3 -m espnet_vibevoice.bin.mend_checkpoints "${tts_exp}"
+            ours stamp write "${_started[@]}"
+            ours mend_checkpoints "${tts_exp}"
             echo "${run_args} --stage 6 \"\$@\"" >"${tts_exp}/run.sh"
             chmod +x "${tts_exp}/run.sh"
             log "log: ${tts_exp}/train.log; curves: tensorboard --logdir ${tts_exp}/tensorboard"
@@ -333,11 +339,11 @@ if ! "${skip_train}"; then
                 --feats_extract "${feats_extract}" \
                 --feats_extract_conf hop_length="${n_shift}" --resume true \
                 --output_dir "${tts_exp}" ${train_config:+--config ${train_config}} \
-                "${_data_opts[@]}" ${train_args} ||
+                "${_data_opts[@]}" ${train_args} ${_window} ||
                 fail "training failed; its log is ${tts_exp}/train.log"
-            stamp write "${_stamp[@]}"
+            ours stamp write "${_stamp[@]}"
         fi
-        python3 -m espnet_vibevoice.bin.report_training "${tts_exp}"
+        ours report_training "${tts_exp}"
         log "pictures of the losses: ${tts_exp}/images"
         finish 6
     fi
@@ -353,17 +359,14 @@ if ! "${skip_eval}" && wants 7; then
         need "${_src}/.done" 3
         _inputs=(--option "inference_args=${inference_args}" --input "${_src}/text"
             "${tts_exp}/${inference_model}" "${tts_exp}/config.yaml" ${inference_config})
-        if stamp check "${_dst}/.done" "${_inputs[@]}" >/dev/null; then
-            log "${_dst} is up to date"
-            continue
-        fi
-        if ! stamp check "${_dst}/.started" "${_inputs[@]}" >/dev/null; then
+        ! is_done "${_dst}" "${_dst}/.done" "${_inputs[@]}" || continue
+        if ! ours stamp check "${_dst}/.started" "${_inputs[@]}" >/dev/null; then
             rm -rf "${_dst}" # decoded by another model or with other options
             mkdir -p "${_dst}"
-            stamp write "${_dst}/.started" "${_inputs[@]}"
+            ours stamp write "${_dst}/.started" "${_inputs[@]}"
         fi
-        _nj=$(python3 -m espnet_vibevoice.bin.divide_decoding --text "${_src}/text" \
-            --out_dir "${_dst}" --nj "${inference_nj}")
+        _nj=$(ours divide_decoding --text "${_src}/text" --out_dir "${_dst}" \
+            --nj "${inference_nj}")
         if [ "${_nj}" -gt 0 ]; then
             log "${_src}: ${_nj} jobs, logs: ${_dst}/log/tts_inference.*.log"
             ${_cmd} --progress 'inference speed' --progress_total \
@@ -377,13 +380,10 @@ if ! "${skip_eval}" && wants 7; then
                 --output_dir "${_dst}/log/output.JOB" --vocoder_file "${vocoder_file}" \
                 ${inference_config:+--config ${inference_config}} ${inference_args}
         fi
-        python3 -m espnet_vibevoice.bin.collect_decoding --data_dir "${_src}" --out_dir "${_dst}"
-        stamp write "${_dst}/.done" "${_inputs[@]}"
+        ours collect_decoding --data_dir "${_src}" --out_dir "${_dst}"
+        ours stamp write "${_dst}/.done" "${_inputs[@]}"
     done
-    for dset in ${test_sets}; do
-        log "wavs: ${tts_exp}/${inference_tag}/${dset}/wav; pictures:" \
-            "${tts_exp}/${inference_tag}/${dset}/images and probs"
-    done
+    log "in ${tts_exp}/${inference_tag}/{${test_sets// /,}}: wav, images, probs"
     finish 7
 fi
 

@@ -29,7 +29,7 @@ base=downloads/mini_base    # written by local/data.sh
     --feats_normalize none \
     --write_collected_feats true \
     --token_type hugging_face \
-    --cleaner none \
+    --cleaner persian \
     --g2p none \
     --train_config "${train_config}" \
     --inference_config "${inference_config}" \

@@ -61,6 +61,13 @@ def test_write_data_files_are_sorted_and_consistent(tmp_path):
     assert sizes == [1, 1]
 
 
+def test_write_data_text_is_read_aloud_and_raw_text_kept(tmp_path):
+    run_write_data(make_tiny_corpus(tmp_path / "corpus", fa_m2_test_0004="۵ كتاب"))
+    test = tmp_path / "data/test"
+    assert read_lines(test / "text") == ["fa_m2_test_0004 پنج کتاب"]
+    assert read_lines(test / "text.raw") == ["fa_m2_test_0004 ۵ كتاب"]
+
+
 def test_write_data_second_run_leaves_files_untouched(tmp_path):
     corpus = make_tiny_corpus(tmp_path / "corpus")
     run_write_data(corpus)
@@ -70,7 +77,7 @@ def test_write_data_second_run_leaves_files_untouched(tmp_path):
     run_write_data(corpus)
     assert sorted((tmp_path / "data").rglob("*")) == files
     regular = [i for i, path in enumerate(files) if path.is_file()]
-    assert len(regular) == 12
+    assert len(regular) == 15
     assert all(files[i].stat().st_mtime_ns == times[i] for i in regular)
 
 

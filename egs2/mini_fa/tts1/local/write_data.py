@@ -18,6 +18,7 @@ from espnet_vibevoice.data.data_dir import (
 )
 from espnet_vibevoice.data.kaldi import read_lines
 from espnet_vibevoice.errors import run_command, summarize_faults
+from espnet_vibevoice.text import normalize_persian
 
 SETS = ("train", "valid", "test")
 Tables = dict[str, dict[str, str]]
@@ -31,19 +32,20 @@ def read_utterances(path: Path) -> list[dict[str, str]]:
 
 
 def build_tables(rows: list[dict[str, str]], wav_dir: Path) -> Tables:
-    """Make ``wav.scp``, ``text`` and ``utt2spk`` of one set.
+    """Make ``wav.scp``, ``text``, ``text.raw`` and ``utt2spk`` of one set.
 
     Raises:
         FileNotFoundError: If wavs are missing.
     """
-    tables: Tables = {"wav.scp": {}, "text": {}, "utt2spk": {}}
+    tables: Tables = {"wav.scp": {}, "text": {}, "text.raw": {}, "utt2spk": {}}
     missing = []
     for row in rows:
         utt_id, wav = row["utt_id"], wav_dir / f"{row['utt_id']}.wav"
         if not wav.is_file():
             missing.append(str(wav))
         tables["wav.scp"][utt_id] = str(wav)
-        tables["text"][utt_id] = row["text"]
+        tables["text"][utt_id] = normalize_persian(row["text"])
+        tables["text.raw"][utt_id] = row["text"]
         tables["utt2spk"][utt_id] = row["speaker"]
     if missing:
         raise FileNotFoundError(

@@ -1,0 +1,1 @@
+../../../mini_fa/tts1/local/path.sh

@@ -1,0 +1,1 @@
+"""Reads Persian text aloud in writing; see :mod:`.normalizer` for the order."""
