@@ -7,8 +7,6 @@ realtime family speaks them one by one. Use voices only with their owners' conse
 
 import argparse
 import logging
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from espnet_vibevoice.errors import run_command
@@ -51,6 +49,11 @@ def add_text_options(parser: argparse.ArgumentParser) -> None:
     text.add_argument("--script", help="file that holds it, UTF-8; - is standard input")
     text.add_argument(
         "--stdin", action="store_true", help="each line of standard input is a text"
+    )
+    parser.add_argument(
+        "--cleaner",
+        help="who reads texts and transcripts: persian | none; default: as in the "
+        "training of --model, none for a base",
     )
     parser.add_argument(
         "--out",
@@ -107,17 +110,6 @@ def add_generation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch_size", type=int, default=1, help="texts side by side")
 
 
-def read_texts(args: argparse.Namespace) -> Iterable[str]:
-    """Return the texts: a list, or standard input's lines as they come."""
-    if args.stdin:
-        return iter(sys.stdin)
-    if args.text is not None:
-        return [args.text]
-    if args.script == "-":
-        return [sys.stdin.read()]
-    return [Path(args.script).read_text(encoding="utf-8")]
-
-
 def main() -> None:
     """Load, speak, write."""
     args = get_parser().parse_args()
@@ -126,6 +118,7 @@ def main() -> None:
     from espnet_vibevoice.synthesis.loading import ModelChoice, load_speaker
     from espnet_vibevoice.synthesis.output import Task
     from espnet_vibevoice.synthesis.run import synthesize
+    from espnet_vibevoice.synthesis.texts import choose_cleaner, read_aloud, read_texts
     from espnet_vibevoice.synthesis.voice_files import VoiceOptions
     from espnet_vibevoice.synthesis.voice_options import parse_adapter, parse_voices
 
@@ -139,9 +132,12 @@ def main() -> None:
         dtype=args.dtype,
     )
     voices = parse_voices(args.voice, args.voice_text)
-    how = VoiceOptions(args.acoustic_encoder, args.max_voice_sec, args.min_encoder_fit)
+    clean = choose_cleaner(args.cleaner, args.model[0] if args.model else None)
+    how = VoiceOptions(
+        args.acoustic_encoder, args.max_voice_sec, args.min_encoder_fit, clean
+    )
     given = {key: vars(args)[key] for key in SETTINGS if vars(args)[key] is not None}
-    texts = read_texts(args)
+    texts = (read_aloud(text, clean) for text in read_texts(args.text, args.script))
     synthesize(load_speaker(choice, voices, how, given), texts, task)
 
 

@@ -19,7 +19,9 @@ from espnet_vibevoice.models.realtime import RealtimeModel
 from espnet_vibevoice.models.script_voice import encode_voice
 from espnet_vibevoice.models.voice_prompt import VoicePrompt, load_voice_prompt
 from espnet_vibevoice.score.fit import FitLimits
+from espnet_vibevoice.synthesis.texts import read_aloud
 from espnet_vibevoice.synthesis.voice_options import VoiceFile
+from espnet_vibevoice.text.cleaners import Cleaner, keep_text
 
 MADE_SUFFIXES = (".pt", ".safetensors")
 
@@ -34,6 +36,7 @@ class VoiceOptions:
         min_encoder_fit (float | None): Least spectral correlation of a recording and
             its reconstruction, 0: take any encoder; None: that of the experiment, or
             the default. The realtime family alone asks.
+        clean (Cleaner): What reads transcripts.
         base (str): Base of the model; set by `complete`.
         tokenizer (str | None): Its tokenizer, likewise.
     """
@@ -41,6 +44,7 @@ class VoiceOptions:
     acoustic_encoder: str | None = None
     max_sec: float = DEFAULT_MAX_SEC
     min_encoder_fit: float | None = None
+    clean: Cleaner = keep_text
     base: str = ""
     tokenizer: str | None = None
 
@@ -96,7 +100,7 @@ def load_prompts(
         fit = options.min_encoder_fit
         prompts[speaker] = maker.make(
             voice.path,
-            voice.transcript,
+            read_aloud(voice.transcript, options.clean),
             max_sec=options.max_sec,
             limits=None if fit is None else FitLimits(fit),
         )

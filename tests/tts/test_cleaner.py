@@ -10,7 +10,7 @@ from espnet2.bin.tts_inference import Text2Speech
 
 from espnet_vibevoice.bin import make_voice_prompt
 from espnet_vibevoice.errors import UtteranceError
-from espnet_vibevoice.text import normalize_persian, read_text
+from espnet_vibevoice.text import normalize_persian
 from espnet_vibevoice.text.cleaners import find_cleaner
 from espnet_vibevoice.text.tokenizer import load_tokenizer
 from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
@@ -129,6 +129,7 @@ def test_training_prompts_are_cleaned_too(make_train_args, tmp_path):
     args = make_train_args(tmp_path, "--cleaner", "persian")
     VibeVoiceTTSTask.complete_args(args)
     options = VibeVoiceTTSTask.build_iter_options(args, DistributedOption(), "train")
-    assert options.preprocess_fn.clean is read_text
-    assert options.preprocess_fn.prompts.dataset.preprocess.clean is read_text
+    clean = find_cleaner("persian")
+    assert options.preprocess_fn.clean is clean
+    assert options.preprocess_fn.prompts.dataset.preprocess.clean is clean
     assert options.preprocess_fn.prompts.dataset.preprocess.prompts is None

@@ -15,7 +15,6 @@ from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
 from espnet_vibevoice.tts.prompts import build_prompt_source, validate_prompt_settings
 from espnet_vibevoice.tts.task import VibeVoiceTTSTask, use_dumped_latents
 
-
 PLAIN = VibeVoicePreprocessor(False, tokenizer=None)
 
 

@@ -1,0 +1,66 @@
+"""The texts of a command, read aloud as the texts of the training were."""
+
+import logging
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from espnet_vibevoice.adapters.experiment import read_config
+from espnet_vibevoice.text import describe_dropped
+from espnet_vibevoice.text.cleaners import Cleaner, find_cleaner
+
+logger = logging.getLogger(__name__)
+
+
+def choose_cleaner(name: str | None, config: Path | None) -> Cleaner:
+    """Find what reads the texts.
+
+    Args:
+        name (str | None): Name of a cleaner; None: that of the training.
+        config (Path | None): ``config.yaml`` of a training; None: texts stay as they
+            are where no name is given.
+
+    Raises:
+        FileNotFoundError: If there is no such configuration.
+        ValueError: If there is no such cleaner.
+    """
+    if name is None and config is not None:
+        name = read_config(config.parent).get("cleaner")
+    return find_cleaner(name)
+
+
+def read_aloud(text: str, clean: Cleaner) -> str:
+    """Read each line of a text; what cannot be read is logged.
+
+    Args:
+        text (str): The text, or a script.
+        clean (Cleaner): What reads it.
+    """
+    lines = []
+    for line in text.splitlines():
+        reading = clean(line)
+        lines.append(reading.text)
+        if reading.dropped:
+            lost = describe_dropped(reading.dropped)
+            logger.warning("dropped, no reading is known: %s (in %r)", lost, line)
+    return "\n".join(lines)
+
+
+def read_texts(text: str | None, script: str | None) -> Iterable[str]:
+    """Return the texts that a command is to speak; a file is read at once.
+
+    Args:
+        text (str | None): The text itself.
+        script (str | None): File that holds it, - for standard input; if neither is
+            given, each line of standard input is a text, taken as it comes.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if text is not None:
+        return [text]
+    if script == "-":
+        return [sys.stdin.read()]
+    if script is not None:
+        return [Path(script).read_text(encoding="utf-8")]
+    return iter(sys.stdin)
