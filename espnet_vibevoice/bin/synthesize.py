@@ -118,7 +118,7 @@ def main() -> None:
     from espnet_vibevoice.synthesis.loading import ModelChoice, load_speaker
     from espnet_vibevoice.synthesis.output import Task
     from espnet_vibevoice.synthesis.run import synthesize
-    from espnet_vibevoice.synthesis.texts import choose_cleaner, read_aloud, read_texts
+    from espnet_vibevoice.synthesis.texts import read_texts
     from espnet_vibevoice.synthesis.voice_files import VoiceOptions
     from espnet_vibevoice.synthesis.voice_options import parse_adapter, parse_voices
 
@@ -130,14 +130,12 @@ def main() -> None:
         tokenizer=args.tokenizer,
         device=args.device,
         dtype=args.dtype,
+        cleaner=args.cleaner,
     )
     voices = parse_voices(args.voice, args.voice_text)
-    clean = choose_cleaner(args.cleaner, args.model[0] if args.model else None)
-    how = VoiceOptions(
-        args.acoustic_encoder, args.max_voice_sec, args.min_encoder_fit, clean
-    )
+    how = VoiceOptions(args.acoustic_encoder, args.max_voice_sec, args.min_encoder_fit)
     given = {key: vars(args)[key] for key in SETTINGS if vars(args)[key] is not None}
-    texts = (read_aloud(text, clean) for text in read_texts(args.text, args.script))
+    texts = read_texts(args.text, args.script)
     synthesize(load_speaker(choice, voices, how, given), texts, task)
 
 

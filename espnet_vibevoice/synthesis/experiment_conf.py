@@ -16,7 +16,8 @@ def read_experiment_conf(config: Path, checkpoint: Path) -> dict[str, Any]:
 
     Returns:
         dict: Every setting of the class; besides, ``ends_with_segment`` for a model
-            that was trained without the end-of-text token.
+            that was trained without the end-of-text token, and ``cleaner``, the name
+            of what read its texts.
 
     Raises:
         FileNotFoundError: If there is no such configuration.
@@ -36,6 +37,7 @@ def read_experiment_conf(config: Path, checkpoint: Path) -> dict[str, Any]:
     conf = defaults | found["tts_conf"]
     if "append_end_of_text" in conf:
         conf["ends_with_segment"] = not conf["append_end_of_text"]
+    conf["cleaner"] = found.get("cleaner")
     return conf
 
 

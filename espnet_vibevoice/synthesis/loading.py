@@ -41,6 +41,7 @@ from espnet_vibevoice.synthesis.voice_options import (
     VoiceFile,
     parse_voices,
 )
+from espnet_vibevoice.text.cleaners import find_cleaner
 from espnet_vibevoice.text.tokenizer import load_tokenizer
 
 Settings = TypeVar("Settings", bound=SpeechSettings)
@@ -59,6 +60,8 @@ class ModelChoice:
         tokenizer (str | None): Tokenizer of a base that brings none.
         device (str): cpu | cuda | mps, ...
         dtype (str): float32 | bfloat16 | float16.
+        cleaner (str | None): What reads texts and transcripts; None: as in the
+            training of an experiment, nothing for a base.
     """
 
     base: str | None = None
@@ -67,6 +70,7 @@ class ModelChoice:
     tokenizer: str | None = None
     device: str = "cpu"
     dtype: str = "float32"
+    cleaner: str | None = None
 
 
 def load_speaker(
@@ -93,8 +97,10 @@ def load_speaker(
         RuntimeError: If a recording is given and there is no encoder.
     """
     conf: dict[str, Any] = {}
+    clean = find_cleaner(choice.cleaner)
     if choice.experiment is not None:
         conf = read_experiment_conf(*choice.experiment)
+        clean = find_cleaner(choice.cleaner or conf["cleaner"])
     base = choice.base or conf.get("base")
     if base is None:
         raise ValueError("no model is named: give --base, or --model.")
@@ -106,14 +112,14 @@ def load_speaker(
         tell_tokens(model, tokenizer)
     model = _adapt(model, folder, choice)
     voices = voices or parse_voices(list_voices(conf))
-    voice_options = voice_options.complete(base, tokenizer_name, conf)
+    voice_options = voice_options.complete(base, tokenizer_name, conf, clean)
     if isinstance(model, MultispeakerModel):
         settings = make_settings(ScriptSettings, conf, overrides)
         latents = load_voices(model, voices, voice_options)
-        return ScriptSpeaker(model, tokenizer, settings, latents)
+        return ScriptSpeaker(model, tokenizer, settings, latents, clean)
     settings = make_settings(GenerationSettings, conf, overrides)
     prompts = load_prompts(model, voices, voice_options)
-    return RealtimeSpeaker(model, tokenizer, settings, prompts)
+    return RealtimeSpeaker(model, tokenizer, settings, prompts, clean)
 
 
 def make_settings(

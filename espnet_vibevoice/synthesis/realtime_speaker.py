@@ -12,6 +12,8 @@ from espnet_vibevoice.models.realtime import RealtimeModel
 from espnet_vibevoice.models.streaming import stream
 from espnet_vibevoice.models.voice_prompt import VoicePrompt
 from espnet_vibevoice.synthesis.speaker import Speaker
+from espnet_vibevoice.synthesis.texts import read_aloud
+from espnet_vibevoice.text.cleaners import Cleaner, keep_text
 from espnet_vibevoice.text.tokenizer import TextTokenizer
 
 
@@ -36,6 +38,7 @@ class RealtimeSpeaker(Speaker[SpokenTurn]):
         tokenizer (TextTokenizer): Tokenizer of its base.
         settings (GenerationSettings): How it speaks.
         voices (Mapping[int, VoicePrompt]): Voice of each speaker, read by the model.
+        clean (Cleaner): What reads texts.
     """
 
     def __init__(
@@ -44,16 +47,18 @@ class RealtimeSpeaker(Speaker[SpokenTurn]):
         tokenizer: TextTokenizer,
         settings: GenerationSettings,
         voices: Mapping[int, VoicePrompt],
+        clean: Cleaner = keep_text,
     ):
         self.sampling_rate = model.acoustic_tokenizer.sampling_rate
         self._model = model
         self._tokenizer = tokenizer
         self._settings = settings
         self._voices = voices
+        self._clean = clean
 
     def prepare(self, text: str) -> list[SpokenTurn]:
         """Make a piece of each turn; see `Speaker.prepare`."""
-        script = parse_script(text)
+        script = parse_script(read_aloud(text, self._clean))
         return [
             SpokenTurn(
                 torch.tensor(self._tokenizer.encode(line)),

@@ -12,6 +12,8 @@ from espnet_vibevoice.models.multispeaker_script import parse_script
 from espnet_vibevoice.models.multispeaker_streaming import stream_script
 from espnet_vibevoice.models.script_prompt import ScriptPrompt, prepare_script
 from espnet_vibevoice.synthesis.speaker import Speaker
+from espnet_vibevoice.synthesis.texts import read_aloud
+from espnet_vibevoice.text.cleaners import Cleaner, keep_text
 from espnet_vibevoice.text.tokenizer import TextTokenizer
 
 
@@ -23,6 +25,7 @@ class ScriptSpeaker(Speaker[ScriptPrompt]):
         tokenizer (TextTokenizer): Tokenizer of its base.
         settings (ScriptSettings): How it speaks.
         voices (Mapping[int, Tensor]): Unscaled latents of each speaker's voice (S, D).
+        clean (Cleaner): What reads texts.
     """
 
     def __init__(
@@ -31,19 +34,21 @@ class ScriptSpeaker(Speaker[ScriptPrompt]):
         tokenizer: TextTokenizer,
         settings: ScriptSettings,
         voices: Mapping[int, Tensor],
+        clean: Cleaner = keep_text,
     ):
         self.sampling_rate = model.acoustic_tokenizer.sampling_rate
         self._model = model
         self._tokenizer = tokenizer
         self._settings = settings
         self._voices = voices
+        self._clean = clean
 
     def prepare(self, text: str) -> list[ScriptPrompt]:
         """Make one piece of the whole script; see `Speaker.prepare`.
 
         Voices of speakers that the script lacks are left out.
         """
-        script = parse_script(text)
+        script = parse_script(read_aloud(text, self._clean))
         wanted = range(script.num_speakers) if self._voices else ()
         absent = [speaker for speaker in wanted if speaker not in self._voices]
         if absent:

@@ -5,28 +5,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from espnet_vibevoice.adapters.experiment import read_config
 from espnet_vibevoice.text import describe_dropped
-from espnet_vibevoice.text.cleaners import Cleaner, find_cleaner
+from espnet_vibevoice.text.cleaners import Cleaner
 
 logger = logging.getLogger(__name__)
-
-
-def choose_cleaner(name: str | None, config: Path | None) -> Cleaner:
-    """Find what reads the texts.
-
-    Args:
-        name (str | None): Name of a cleaner; None: that of the training.
-        config (Path | None): ``config.yaml`` of a training; None: texts stay as they
-            are where no name is given.
-
-    Raises:
-        FileNotFoundError: If there is no such configuration.
-        ValueError: If there is no such cleaner.
-    """
-    if name is None and config is not None:
-        name = read_config(config.parent).get("cleaner")
-    return find_cleaner(name)
 
 
 def read_aloud(text: str, clean: Cleaner) -> str:

@@ -36,20 +36,24 @@ class VoiceOptions:
         min_encoder_fit (float | None): Least spectral correlation of a recording and
             its reconstruction, 0: take any encoder; None: that of the experiment, or
             the default. The realtime family alone asks.
-        clean (Cleaner): What reads transcripts.
         base (str): Base of the model; set by `complete`.
         tokenizer (str | None): Its tokenizer, likewise.
+        clean (Cleaner): What reads transcripts, likewise.
     """
 
     acoustic_encoder: str | None = None
     max_sec: float = DEFAULT_MAX_SEC
     min_encoder_fit: float | None = None
-    clean: Cleaner = keep_text
     base: str = ""
     tokenizer: str | None = None
+    clean: Cleaner = keep_text
 
     def complete(
-        self, base: str, tokenizer: str | None, conf: Mapping[str, Any]
+        self,
+        base: str,
+        tokenizer: str | None,
+        conf: Mapping[str, Any],
+        clean: Cleaner = keep_text,
     ) -> "VoiceOptions":
         """Fill in what the model and its experiment tell.
 
@@ -57,12 +61,14 @@ class VoiceOptions:
             base (str): Base of the model.
             tokenizer (str | None): Its tokenizer, if the base brings none.
             conf (Mapping): ``tts_conf`` of the experiment; empty without one.
+            clean (Cleaner): What reads texts.
         """
         fit = self.min_encoder_fit
         return replace(
             self,
             base=base,
             tokenizer=tokenizer,
+            clean=clean,
             acoustic_encoder=self.acoustic_encoder or conf.get("acoustic_encoder"),
             min_encoder_fit=conf.get("min_encoder_fit") if fit is None else fit,
         )

@@ -244,6 +244,12 @@ def test_trained_model_speaks_with_its_weights_and_settings(
     moved = shutil.copytree(bases[family], tmp_path / "moved")
     again, _ = say("--model", *files, "--base", moved, "--text", "abc")
     assert np.array_equal(made, again)
+    with files[0].open("a", encoding="utf-8") as config:
+        config.write("cleaner: persian\n")
+    read, _ = say("--model", *files, "--text", "<b>abc</b>")
+    assert np.array_equal(made, read)
+    kept, _ = say("--model", *files, "--text", "<b>abc</b>", "--cleaner", "none")
+    assert not np.array_equal(made, kept)
 
 
 def test_voice_of_the_training_is_the_default(say, save_adapter, tiny_base, tmp_path):

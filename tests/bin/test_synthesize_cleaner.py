@@ -3,29 +3,10 @@
 import io
 import sys
 
-import pytest
-
-from espnet_vibevoice.synthesis.texts import choose_cleaner, read_aloud, read_texts
-from espnet_vibevoice.text.cleaners import find_cleaner, keep_text
+from espnet_vibevoice.synthesis.texts import read_aloud, read_texts
+from espnet_vibevoice.text.cleaners import find_cleaner
 
 RAW, READ = "<b>صفحهٔ</b> ۳ 😀", "صفحهٔ سه"
-
-
-def test_choose_cleaner_without_a_name_takes_that_of_the_training(tmp_path):
-    config = tmp_path / "config.yaml"
-    config.write_text(
-        "tts: vibevoice_realtime\ntts_conf: {base: b}\ncleaner: persian\n"
-    )
-    assert choose_cleaner(None, config) is find_cleaner("persian")
-    assert choose_cleaner("none", config) is keep_text
-    assert choose_cleaner(None, None) is keep_text
-
-
-def test_choose_cleaner_with_an_unknown_name_raises():
-    with pytest.raises(
-        ValueError, match="cleaner is farsi, VibeVoice models have none"
-    ):
-        choose_cleaner("farsi", None)
 
 
 def test_read_aloud_reads_each_line_and_tells_what_is_lost(caplog):
