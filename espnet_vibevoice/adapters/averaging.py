@@ -19,6 +19,7 @@ import yaml
 from torch import Tensor
 
 from espnet_vibevoice.adapters.seal import (
+    AVERAGE_PREFIX,
     BASE_FINGERPRINT,
     LORA_SEAL,
     decode_digest,
@@ -32,7 +33,6 @@ from espnet_vibevoice.errors import summarize_faults
 
 logger = logging.getLogger(__name__)
 
-AVERAGE_PREFIX = "ema."  # what training goes on from, see tts.ema
 _SCALING_KEYS = ("lora_rank", "lora_alpha", "use_rslora", "use_dora", "lora_parts")
 
 

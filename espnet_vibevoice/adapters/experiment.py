@@ -15,8 +15,10 @@ from espnet_vibevoice.adapters.adapter import Adapter, LoraFactors
 from espnet_vibevoice.adapters.parts import get_family
 from espnet_vibevoice.adapters.plan import TrainingPlan
 from espnet_vibevoice.adapters.seal import (
+    AVERAGE_PREFIX,
     BASE_FINGERPRINT,
     LORA_SEAL,
+    WAY_OUT_OF_AVERAGE,
     decode_digest,
     group_lora,
     is_seal_broken,
@@ -32,7 +34,6 @@ BEST_NAME = "valid.loss.best.pth"
 MODEL_TYPES = {"vibevoice_realtime": "vibevoice_streaming", "vibevoice": "vibevoice"}
 _PREFIX = "tts."
 _MODEL = "model."
-_AVERAGE = "ema."  # raw weights for resuming; the plain names hold the average
 
 
 def find_checkpoint(experiment: Path, name: str | None = None) -> Path:
@@ -120,7 +121,8 @@ def read_checkpoint(path: Path) -> Adapter:
         for name, tensor in load_tensors(path).items()
     }
     mark, seal = state.pop(BASE_FINGERPRINT, None), state.pop(LORA_SEAL, None)
-    state = {name: t for name, t in state.items() if not name.startswith(_AVERAGE)}
+    # raw weights for resuming; the plain names hold the average
+    state = {n: t for n, t in state.items() if not n.startswith(AVERAGE_PREFIX)}
     _check_seal(path, state, seal)
     fingerprint = tts_conf.get("base_fingerprint")
     if mark is not None:
@@ -161,8 +163,6 @@ def make_tts_conf(adapter: Adapter) -> dict[str, Any]:
 
 def _check_seal(path: Path, state: Mapping[str, Tensor], seal: Tensor | None) -> None:
     """Refuse factors of LoRA that are not those of one training step."""
-    from espnet_vibevoice.tts.checkpoint import WAY_OUT_OF_AVERAGE
-
     if not lora_names(state):
         return
     if seal is None or is_seal_broken(state, seal):
@@ -187,6 +187,8 @@ def _divide(
         if (part in plan.lora) != bool(lora_names({name: tensor})):
             faults.append(f"{name} is not of a part trained {plan.describe(part)}")
             continue
+        if part in plan.lora:
+            faults += _find_rank_fault(name, tensor, plan.lora[part].rank)
         parts[part][rest] = tensor
     faults += [f"no weight of {part}" for part, found in parts.items() if not found]
     if faults:
@@ -195,6 +197,15 @@ def _divide(
             "the config.yaml it was trained with."
         )
     return parts
+
+
+def _find_rank_fault(name: str, tensor: Tensor, rank: int) -> list[str]:
+    """Tell whether a factor of LoRA is of another rank than the configuration's."""
+    axis = 0 if ".lora_A." in name else 1
+    is_factor = ".lora_A." in name or ".lora_B." in name
+    if not is_factor or tensor.shape[axis : axis + 1] == (rank,):
+        return []
+    return [f"{name} has shape {tuple(tensor.shape)}, which is not of rank {rank}"]
 
 
 def _group(state: Mapping[str, Tensor]) -> dict[str, LoraFactors]:

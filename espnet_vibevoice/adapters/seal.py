@@ -16,6 +16,12 @@ from torch import Tensor
 
 BASE_FINGERPRINT = "base_fingerprint"
 LORA_SEAL = "lora_seal"
+# Before what training goes on from where weights are averaged over steps (`tts.ema`).
+AVERAGE_PREFIX = "ema."
+WAY_OUT_OF_AVERAGE = (
+    "decode with the best checkpoint (*.best.pth), or average with python -m "
+    "espnet_vibevoice.bin.average_checkpoints, which averages the products"
+)
 # peft's names: the last word but one is that of the adapter
 _LORA = re.compile(r"(.+)\.lora_(A|B|magnitude_vector)\.\w+\.weight")
 

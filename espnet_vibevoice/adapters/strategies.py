@@ -189,7 +189,8 @@ def _make_settings(
     if unknown:
         raise ValueError(
             f"lora_parts: {part} has the key {', '.join(map(str, unknown))}: it "
-            f"knows {', '.join(known)}."
+            f"knows {', '.join(known)}. On the command line write --tts_conf "
+            f"lora_parts.{part}.rank=4; in YAML a space follows each colon."
         )
     targets = {**common, **own}["targets"]
     has_attention = set(ATTENTION_PROJECTIONS) <= set(LINEAR_LAYERS[part])

@@ -26,6 +26,11 @@ UNREADABLE = (
     zipfile.BadZipFile,
 )
 
+_WHICH_FILE = (
+    "Of an ESPnet experiment give the weights of an epoch (valid.loss.best.pth, "
+    "3epoch.pth), not checkpoint.pth."
+)
+
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read a file of named tensors.
@@ -52,21 +57,16 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as err:
-        reason = str(err).partition("\n")[0] or type(err).__name__
         raise ValueError(
-            f"{path}: cut off, or holds more than tensors ({reason}). Copy it again; "
-            "files that would run code are not opened."
+            f"{path}: cut off, or holds more than tensors ({_find_reason(err)}). Copy "
+            f"it again; files that would run code are not opened. {_WHICH_FILE}"
         ) from err
     is_state = isinstance(state, Mapping) and all(
         isinstance(name, str) and isinstance(tensor, Tensor)
         for name, tensor in state.items()
     )
     if not is_state:
-        raise ValueError(
-            f"{path}: holds no table of named tensors. Of an ESPnet experiment give "
-            "the weights of an epoch (valid.loss.best.pth, 3epoch.pth), not "
-            "checkpoint.pth."
-        )
+        raise ValueError(f"{path}: holds no table of named tensors. {_WHICH_FILE}")
     return dict(state)
 
 
@@ -86,3 +86,11 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     mode = path.stat().st_mode
     save_file(plain, path, metadata={"format": "pt"})
     path.chmod(mode)  # safetensors makes files that nobody else may read
+
+
+def _find_reason(err: Exception) -> str:
+    """Say in one line what torch found; its advice to trust the file is left out."""
+    lines = str(err).splitlines()
+    told = [line for line in lines if "WeightsUnpickler error: " in line]
+    line = told[0].partition("WeightsUnpickler error: ")[2] if told else str(err)
+    return line.partition(". ")[0].partition("\n")[0].strip() or type(err).__name__

@@ -19,6 +19,7 @@ from espnet_vibevoice.adapters.lora import list_lora_layers
 from espnet_vibevoice.adapters.seal import (
     BASE_FINGERPRINT,
     LORA_SEAL,
+    WAY_OUT_OF_AVERAGE,
     decode_digest,
     encode_digest,
     group_lora,
@@ -31,11 +32,6 @@ from espnet_vibevoice.tts import ema
 from espnet_vibevoice.tts.ema import TrainedAverage
 
 logger = logging.getLogger(__name__)
-
-WAY_OUT_OF_AVERAGE = (
-    "decode with the best checkpoint (*.best.pth), or average with python -m "
-    "espnet_vibevoice.bin.average_checkpoints, which averages the products"
-)
 
 
 def keep_trained_parameters_only(

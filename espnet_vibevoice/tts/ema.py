@@ -12,9 +12,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from espnet_vibevoice.adapters.plan import is_number
+from espnet_vibevoice.adapters.seal import AVERAGE_PREFIX as PREFIX
+
 logger = logging.getLogger(__name__)
 
-PREFIX = "ema."
 COUNT = PREFIX + "updates"
 RAW = PREFIX + "raw."
 
@@ -38,9 +40,9 @@ class TrainedAverage:
     """
 
     def __init__(self, module: nn.Module, decay: float):
-        if not 0 < decay < 1:
+        if not is_number(decay) or not 0 < decay < 1:
             raise ValueError(
-                f"ema_decay is {decay}: give a number above 0 and below 1, such as "
+                f"ema_decay is {decay!r}: give a number above 0 and below 1, such as "
                 "0.999, or 0 for no average"
             )
         self.decay = decay

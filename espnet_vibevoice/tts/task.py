@@ -5,6 +5,8 @@ other TTS models the task does what ESPnet's does.
 """
 
 import argparse
+import pickle
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -244,6 +246,31 @@ class VibeVoiceTTSTask(TTSTask):
         args.tts_conf["base"] = name_revision(base)
         args.tts_conf["base_fingerprint"] = model.tts.base_fingerprint
         return model
+
+    @classmethod
+    def build_model_from_file(
+        cls,
+        config_file: Path | str | None = None,
+        model_file: Path | str | None = None,
+        device: str = "cpu",
+    ) -> tuple[ESPnetTTSModel, argparse.Namespace]:
+        """Build a model and load its weights; see ESPnet for the arguments.
+
+        Raises:
+            ValueError: If the file of weights is cut off.
+        """
+        try:
+            return super().build_model_from_file(config_file, model_file, device)
+        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as err:
+            # torch.save writes a zip archive, whose directory comes last
+            is_there = model_file is not None and Path(model_file).is_file()
+            if not is_there or zipfile.is_zipfile(model_file):
+                raise
+            raise ValueError(
+                f"{model_file}: cut off, or no checkpoint: copy it again, or take "
+                "another epoch. Where a kill cut it off, running the training again "
+                "(stage 6) mends it"
+            ) from err
 
     @classmethod
     def build_optimizers(

@@ -77,6 +77,23 @@ def test_read_without_the_weights_of_a_part_raises(tmp_path):
         read_checkpoint(path)
 
 
+def test_read_factors_of_another_rank_names_the_checkpoint_and_both(tmp_path):
+    config = {**CONFIG, "tts_conf": {**CONFIG["tts_conf"], "lora_rank": 8}}
+    path = write(tmp_path, seal(make_state()), config)
+    with pytest.raises(ValueError, match="does not fit its config.yaml") as raised:
+        read_checkpoint(path)
+    for kind, shape in (("A", "(16, 3)"), ("B", "(5, 16)")):
+        fault = f"{kind}.default.weight has shape {shape}, which is not of rank 8"
+        assert fault in str(raised.value)
+
+
+def test_read_factor_that_is_no_matrix_raises(tmp_path):
+    state = make_state() | {f"{LAYER}.lora_B.default.weight": torch.ones(5)}
+    path = write(tmp_path, seal(state))
+    with pytest.raises(ValueError, match=r"shape \(5,\), which is not of rank 16"):
+        read_checkpoint(path)
+
+
 def test_read_half_of_the_factors_raises(tmp_path):
     state = make_state()
     del state[f"{LAYER}.lora_B.default.weight"]

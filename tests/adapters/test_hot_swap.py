@@ -1,9 +1,12 @@
 import logging
+import re
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 
+from espnet_vibevoice.adapters.folder import write_adapter
 from espnet_vibevoice.adapters.hot_swap import AdapterSet
 from espnet_vibevoice.adapters.lora import apply_plan
 from espnet_vibevoice.adapters.strategies import build_plan
@@ -12,7 +15,7 @@ from espnet_vibevoice.models.config import parse_config
 from espnet_vibevoice.models.generation import GenerationSettings, generate
 from espnet_vibevoice.models.realtime import RealtimeModel
 from espnet_vibevoice.models.streaming import stream
-from espnet_vibevoice.models.voice_prompt import build_voice_prompt
+from espnet_vibevoice.models.voice_prompt import build_voice_prompt, save_voice_prompt
 
 TEXT = torch.tensor([3, 1, 4, 1, 5, 9])
 ENDLESS = GenerationSettings(
@@ -156,6 +159,22 @@ def test_set_from_base_knows_negative_prompt_and_fingerprint(tiny_base, make_ada
     with pytest.raises(ValueError, match="fingerprint ab12"):
         adapters.load("other", wrong)
     assert [state.name for state in adapters.list()] == ["fa"]
+
+
+def test_code_of_the_readme_runs(
+    base_model, tiny_base, make_adapted, tmp_path, monkeypatch
+):
+    readme = Path(__file__).resolve().parents[2] / "README.md"
+    blocks = re.findall(r"```python\n(.*?)```", readme.read_text("utf-8"), re.S)
+    (code,) = (block for block in blocks if "AdapterSet" in block)
+    monkeypatch.chdir(tmp_path)
+    write_adapter(make_adapted()[1], tmp_path / "my_adapter")
+    prompt = build_voice_prompt(base_model, torch.randn(3, 4), TEXT)
+    save_voice_prompt(prompt, "voice.safetensors")
+    names = {"BASE": str(tiny_base)}
+    exec(code.replace('"Qwen/Qwen2.5-0.5B"', "None"), names)
+    assert torch.isfinite(names["wave"]).all() and len(names["chunks"]) > 0
+    assert [state.scale for state in names["adapters"].list()] == [0.8]
 
 
 def test_threads_keep_their_adapters_while_the_live_one_switches(tiny_model, loaded):

@@ -220,6 +220,10 @@ def custom(**given):
         ({"lora_parts": {HEAD: 8}}, "lora_parts: prediction_head is 8: give a mapping"),
         ({"lora_parts": {HEAD: {"r": 8}}}, "has the key r: it knows targets, rank"),
         (
+            {"lora_parts": {HEAD: {"rank:8": None}}},
+            "has the key rank:8: .*lora_parts.prediction_head.rank=4; in YAML a",
+        ),
+        (
             {"lora_parts": {HEAD: {"targets": "attention"}}},
             "targets attention match no linear layer of prediction_head: it has noisy",
         ),

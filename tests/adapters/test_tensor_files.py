@@ -1,5 +1,6 @@
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -49,6 +50,16 @@ def test_load_of_something_else_raises(tmp_path, content):
     torch.save(content, tmp_path / "checkpoint.pth")
     with pytest.raises(ValueError, match="not checkpoint.pth"):
         load_tensors(tmp_path / "checkpoint.pth")
+
+
+def test_load_of_numbers_among_tensors_names_the_kind_of_file(tmp_path):
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"reporter": {"loss": np.float64(1.0)}}, path)
+    with pytest.raises(ValueError, match="holds more than tensors") as raised:
+        load_tensors(path)
+    said = str(raised.value)
+    assert "Unsupported global" in said and "not checkpoint.pth" in said
+    assert "\x1b" not in said and "trust" not in said
 
 
 def test_load_missing_file_raises(tmp_path):

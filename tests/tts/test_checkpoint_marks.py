@@ -6,7 +6,14 @@ import logging
 import pytest
 import torch
 
+from espnet_vibevoice.adapters.lora import apply_plan
 from espnet_vibevoice.adapters.seal import BASE_FINGERPRINT, LORA_SEAL
+from espnet_vibevoice.adapters.strategies import build_plan
+from espnet_vibevoice.adapters.summary import count_parameters
+from espnet_vibevoice.models.builtin import REALTIME_TYPE, load_builtin
+from espnet_vibevoice.models.config import parse_config
+from espnet_vibevoice.models.realtime import RealtimeModel
+from espnet_vibevoice.tts.checkpoint import keep_trained_parameters_only
 from tests.tts.lora_module import FINGERPRINT, Holder, LoraModule, deltas, trained, tune
 
 OTHER = "f" * 64
@@ -25,6 +32,23 @@ def test_state_dict_holds_trained_parameters_and_marks():
         "model.prediction_head.weight",
         "model.prediction_head.bias",
     }
+
+
+def test_state_dict_of_the_released_size_is_a_file_below_2_percent_of_it(tmp_path):
+    holder = torch.nn.Module()
+    with torch.device("meta"):  # frozen weights take no memory
+        holder.model = RealtimeModel(parse_config(load_builtin("realtime-0.5b")), False)
+    base_bytes = 2 * sum(count_parameters(holder.model).values())  # bfloat16
+    apply_plan(holder.model, build_plan(REALTIME_TYPE))
+    for module in holder.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                values = torch.rand(parameter.shape, device="cpu")
+                setattr(module, name, torch.nn.Parameter(values))
+    keep_trained_parameters_only(holder, FINGERPRINT)
+    torch.save(holder.state_dict(), tmp_path / "1epoch.pth")
+    size = (tmp_path / "1epoch.pth").stat().st_size
+    assert 13_878_788 < size < 0.02 * base_bytes
 
 
 def test_state_dict_of_a_bfloat16_base_is_float32():

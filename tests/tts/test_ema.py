@@ -207,7 +207,7 @@ def test_update_in_evaluation_raises():
         module.ema.update()
 
 
-@pytest.mark.parametrize("decay", [-0.1, 0, 1, 1.5])
+@pytest.mark.parametrize("decay", [-0.1, 0, 1, 1.5, True, "0.9"])
 def test_average_decay_out_of_range_raises(decay):
-    with pytest.raises(ValueError, match=f"ema_decay is {decay}: give a number"):
+    with pytest.raises(ValueError, match=f"ema_decay is {decay!r}: give a number"):
         TrainedAverage(torch.nn.Linear(1, 1), decay)

@@ -152,6 +152,15 @@ def test_decode_speaks_a_text(trained, our_task):
     assert torch.equal(always("سلام")["wav"], always("سلام")["wav"])
 
 
+def test_decode_with_a_checkpoint_cut_off_names_the_file(trained, tmp_path):
+    data = (trained / "1epoch.pth").read_bytes()
+    path = tmp_path / "cut.pth"
+    for size in (0, len(data) // 2):
+        path.write_bytes(data[:size])
+        with pytest.raises(ValueError, match=r"cut\.pth: cut off, or no checkpoint"):
+            VibeVoiceTTSTask.build_model_from_file(trained / "config.yaml", path)
+
+
 def test_decode_with_a_checkpoint_that_lacks_a_parameter_raises(
     trained, our_task, tmp_path
 ):

@@ -81,6 +81,24 @@ def test_train_average_sees_each_optimiser_step(train):
     assert int(checkpoint["model"]["tts.ema.updates"]) == 2
 
 
+def test_train_ends_with_averages_of_lora_that_load(train, tmp_path):
+    train("exp", "--keep_nbest_models", 2, max_epoch=2)
+    path = tmp_path / "exp/valid.diffusion_loss.ave_2best.pth"
+    model, _ = VibeVoiceTTSTask.build_model_from_file(
+        tmp_path / "exp/config.yaml", path
+    )
+    state = model.state_dict()
+    deltas = []
+    for weights in (state, *(torch.load(tmp_path / f"exp/{n}epoch.pth") for n in "12")):
+        b, a = (
+            next(v for k, v in weights.items() if f"lora_{x}" in k and ".raw." not in k)
+            for x in "BA"
+        )
+        deltas.append(b @ a)
+    mean = (deltas[1] + deltas[2]) / 2
+    assert (deltas[0] - mean).norm() < 0.1 * mean.norm()
+
+
 def test_train_curves_carry_losses_rates_speed_and_memory(train, tmp_path, caplog):
     words = ["--use_tensorboard", "yes", "--use_matplotlib", "yes"]
     words += ["--log_interval", 1, "--num_att_plot", 1]
