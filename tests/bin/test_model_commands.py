@@ -98,35 +98,6 @@ def test_collect_latents_of_too_few_jobs_fails(run, data_dir, tiny_base, tmp_pat
     assert status == 1 and "1 utterances have no latents: u4" in said
 
 
-def test_report_token_rate_writes_a_line_for_each_set(
-    run, data_dir, tiny_base, tmp_path
-):
-    report = tmp_path / "token_rate.txt"
-    # u3 has 10 tokens and 6 frames: 10 tokens a window keep up
-    words = [data_dir, data_dir, "--output", report, "--base", tiny_base]
-    words += ["--train_args=--tts_conf text_window=10"]
-    status, said, _ = run("report_token_rate", *words)
-    assert status == 0
-    assert said.splitlines() == read_lines(report)
-    assert len(read_lines(report)) == 2
-    assert "tr: 3 utterances, 18 tokens, 15 frames;" in said
-    assert "window 10/6 reads 1.67 tokens a frame" in said
-    assert "in 0 utterances (0.0 %)" in said
-
-
-def test_report_token_rate_lagging_fails_with_the_window_to_set(
-    run, data_dir, tiny_base, tmp_path
-):
-    report = tmp_path / "token_rate.txt"
-    words = [data_dir, "--output", report, "--base", tiny_base]
-    status, _, said = run("report_token_rate", *words)
-    assert status == 1
-    assert "more than 1 %, first u3. Set tts_conf: {text_window: 10}" in said
-    assert len(read_lines(report)) == 1
-    share = ["--max_lagging_share", 0.34]
-    assert run("report_token_rate", *words, *share)[0] == 0
-
-
 def test_report_token_rate_judges_the_first_set_only(
     run, data_dir, tiny_base, tmp_path
 ):

@@ -58,7 +58,8 @@ def test_data_sh_makes_data_and_base_and_repeats_nothing(recipe):
     scp = (recipe / "data/test/wav.scp").read_text()
     assert scp.split()[1] == "store/mini_fa/wav/fa_f1_test_0001.wav"
     times = read_times(recipe)
-    assert len(times) == 3 + 1 + 7  # wav.scp, utterances.tsv, wavs
+    # wav.scp, text.raw, utterances.tsv, wavs
+    assert len(times) == 3 + 3 + 1 + 7
     second = run_data_sh(recipe, *options)
     assert second.returncode == 0, second.stderr
     assert "0 spoken, 7 kept" in second.stderr
