@@ -81,7 +81,8 @@ def load_audio(
                     begin, count = _find_part(sound, name, start_sec, end_sec)
                     waveform = _read_samples(sound, name, begin, count, max_sec)
         except soundfile.LibsndfileError as err:
-            said = err.error_string or f"damaged (libsndfile error {err.code})"
+            said = err.error_string.rstrip(".")
+            said = said or f"damaged (libsndfile error {err.code})"
             raise AudioError("unreadable", f"{name}: {said}") from err
     if len(waveform) == 0:
         raise AudioError("empty", f"{name}: no samples", "more than 0 samples")

@@ -50,9 +50,8 @@ def normalize_lines(
     for number, line in enumerate(lines, 1):
         place, text = f"{name}:{number}", line
         if has_ids:
-            columns = line.lstrip("\ufeff").split(
-                maxsplit=1
-            )  # ZERO WIDTH NO-BREAK SPACE
+            # Not a part of the id: the byte order mark.
+            columns = line.lstrip("\ufeff").split(maxsplit=1)
             place, text = [*columns, "", ""][:2]
         reading = read_text(text)
         if reading.dropped:

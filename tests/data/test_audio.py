@@ -76,6 +76,12 @@ def test_load_audio_unusable_raises_with_reason(tmp_path, content, reason, detai
     assert caught.value.reason == reason
 
 
+def test_load_audio_reason_of_libsndfile_ends_without_full_stop(tmp_path):
+    (tmp_path / "a.wav").write_bytes(encode_audio(make_tiny_noise(800), 8000)[:30])
+    with pytest.raises(AudioError, match=r"unreadable: .*[^.]$"):
+        load_audio(tmp_path / "a.wav")
+
+
 def test_load_audio_not_a_number_raises(tmp_path):
     samples = np.array([0.0, np.nan], dtype=np.float32)
     soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")

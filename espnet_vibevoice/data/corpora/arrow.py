@@ -124,9 +124,12 @@ def _keep_bytes(content: bytes, path: str) -> EncodedAudio:
 def _encode_samples(values: Any, fs: int | None) -> EncodedAudio:
     if not fs:
         raise AudioError("no_sampling_rate", "samples without a sampling rate")
-    waveform = values.to_numpy(zero_copy_only=False)  # (T_wav,)
-    if waveform.size == 0:
+    if len(values) == 0:
         raise AudioError("empty", "no samples")
+    types = import_arrow("pyarrow.types")
+    if not (types.is_floating(values.type) or types.is_integer(values.type)):
+        raise AudioError("unreadable", f"samples of type {values.type}", "numbers")
+    waveform = values.to_numpy(zero_copy_only=False)  # (T_wav,)
     if np.issubdtype(waveform.dtype, np.integer):
         waveform = waveform / (np.iinfo(waveform.dtype).max + 1.0)
     waveform = np.asarray(waveform, dtype=np.float32)

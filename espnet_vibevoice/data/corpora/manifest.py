@@ -12,7 +12,7 @@ A folder may hold one file per set (``train.jsonl``, ``dev.tsv``, ...).
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from espnet_vibevoice.data.corpora import hf_dataset, tables
@@ -72,13 +72,7 @@ def _read_files(files: list[Path], default_speaker: str | None) -> Iterator[Corp
         is_json = path.suffix.lower() in _JSON_SUFFIXES
         rows = _read_json_lines(path) if is_json else read_list(path, finder)
         split = find_set(path.stem)
-        for row in rows:
-            if isinstance(row, RefusedRow):
-                yield row
-            else:
-                number, values = row
-                where = f"{path.name}:{number}"
-                yield make_utterance(where, values, finder, split, default_speaker)
+        yield from _make_utterances(path.name, rows, finder, split, default_speaker)
 
 
 def _read_datasets(
@@ -86,13 +80,26 @@ def _read_datasets(
 ) -> Iterator[CorpusRow]:
     finder = AudioFinder(source)
     for path, split in files:
-        for row in hf_dataset.read_rows(path):
-            if isinstance(row, RefusedRow):
-                yield row
-            else:
-                number, values = row
-                where = f"{path.relative_to(source)}:{number}"
-                yield make_utterance(where, values, finder, split, default_speaker)
+        rows = hf_dataset.read_rows(path)
+        name = str(path.relative_to(source))
+        yield from _make_utterances(name, rows, finder, split, default_speaker)
+
+
+def _make_utterances(
+    name: str,
+    rows: Iterable[tuple[int, Mapping[str, object]] | RefusedRow],
+    finder: AudioFinder,
+    split: str | None,
+    default_speaker: str | None,
+) -> Iterator[CorpusRow]:
+    """Make utterances of the numbered rows of one file."""
+    for row in rows:
+        if isinstance(row, RefusedRow):
+            yield row
+        else:
+            number, values = row
+            where = f"{name}:{number}"
+            yield make_utterance(where, values, finder, split, default_speaker)
 
 
 def _read_json_lines(
@@ -106,17 +113,24 @@ def _read_json_lines(
                 continue
             if not line.strip():
                 continue
-            try:
-                values = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as err:
-                yield RefusedRow(where, "bad_row", str(err), "a JSON object per line")
-                continue
-            if isinstance(values, dict):
-                fields = find_fields(values)
-                yield number, {name: values[fields[name]] for name in fields}
-            else:
-                found = f"JSON {type(values).__name__}"
-                yield RefusedRow(where, "bad_row", found, "a JSON object per line")
+            row = _parse_row(where, line)
+            yield row if isinstance(row, RefusedRow) else (number, row)
+
+
+def _parse_row(where: str, line: str) -> dict[str, object] | RefusedRow:
+    """Read our fields of one line of JSON."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as err:
+        return RefusedRow(where, "bad_row", str(err), "a JSON object per line")
+    if not isinstance(values, dict):
+        found = f"JSON {type(values).__name__}"
+        return RefusedRow(where, "bad_row", found, "a JSON object per line")
+    row = {name: values[field] for name, field in find_fields(values).items()}
+    # JSON can name half of a pair of surrogates, which no file can hold.
+    if "\\u" in line and tables.has_bad_bytes(json.dumps(row, ensure_ascii=False)):
+        return RefusedRow(where, "bad_encoding", "half of a surrogate pair", "UTF-8")
+    return row
 
 
 def make_utterance(

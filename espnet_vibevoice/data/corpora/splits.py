@@ -112,7 +112,9 @@ def assign_sets(index: CorpusIndex, options: SplitOptions) -> None:
                 f"The set {name} is empty: the corpus gives "
                 f"{', '.join(sorted(given - {None})) or 'no sets'}, wanted valid "
                 f"{options.valid_size}, test {options.test_size}. Change --valid_size "
-                "and --test_size (0: no such set), or get more data."
+                "and --test_size (a number for a small corpus, 0: no such set), under "
+                "run.sh with --local_data_opts '--valid_size 5 --test_size 5', or get "
+                "more data."
             )
 
 

@@ -12,12 +12,16 @@ character like any other.
 
 import csv
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from espnet_vibevoice.data.corpora.audio_paths import looks_like_audio
+from espnet_vibevoice.data.corpora.fields import find_fields
 from espnet_vibevoice.data.corpora.utterance import RefusedRow
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _DELIMITERS = {".tsv": "\t", ".csv": ",|;\t", ".txt": "|\t", ".list": "|\t"}
 TABLE_SUFFIXES = tuple(_DELIMITERS)
@@ -37,7 +41,10 @@ class TableRow:
 
 
 def find_delimiter(path: Path) -> str:
-    """Find out what separates the fields: the likeliest mark of the first line.
+    """Find out what separates the fields, by the first line.
+
+    It is the mark that sets an audio file or a known name of a column apart, else the
+    first mark: texts hold some of these marks, too.
 
     Raises:
         ValueError: The ending of the name is not known, or no mark is there.
@@ -47,14 +54,22 @@ def find_delimiter(path: Path) -> str:
     with open_text(path) as file:
         first = file.readline()
     marks = _DELIMITERS[path.suffix.lower()]
-    best = max(marks, key=lambda mark: (first.count(mark), -marks.index(mark)))
-    if best not in first:
+    found = [mark for mark in marks if mark in first]
+    if not found:
         names = " or ".join(repr(mark) for mark in marks)
         raise ValueError(
             f"{path}:1: no {names} in {first[:60]!r}: want columns audio and text, "
             "with a header or as file|text."
         )
-    return best
+    return min(found, key=lambda mark: _rank_delimiter(mark, first, found))
+
+
+def _rank_delimiter(mark: str, line: str, marks: list[str]) -> tuple[bool, int]:
+    """Tell how unlikely it is that a mark separates the fields of a line."""
+    fields = [field.strip().strip('"') for field in line.split(mark)]
+    whole = [field for field in fields if not any(m in field for m in marks)]
+    is_known = bool(find_fields(whole)) or any(map(looks_like_audio, whole))
+    return not is_known, line.index(mark)
 
 
 def open_text(path: Path) -> "TextLines":
@@ -94,8 +109,8 @@ class TextLines:
 
 
 def has_bad_bytes(text: str) -> bool:
-    """Tell whether a text was not UTF-8."""
-    return any("\ud800" <= char <= "\udfff" for char in text)
+    """Tell whether a text was not UTF-8, or has half of a surrogate pair."""
+    return _SURROGATE.search(text) is not None
 
 
 def read_table(path: Path, delimiter: str) -> Iterator[TableRow | RefusedRow]:

@@ -6,6 +6,7 @@ the target, which is moved into place when all are there; files that an interrup
 has finished are not written again.
 """
 
+import gzip
 import json
 import lzma
 import os
@@ -26,7 +27,19 @@ from espnet_vibevoice.data.files import write_text
 DEFAULT_MAX_BYTES = 200 * 2**30
 _MARKER = ".unpacked"
 _CHUNK_BYTES = 2**20
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError)
+_GZIP_MAGIC = b"\x1f\x8b"
+_BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,  # a way of compression that zipfile does not know
+    FileExistsError,  # a file and a folder of one name
+    NotADirectoryError,
+    IsADirectoryError,
+)
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,11 @@ def _write_members(archive: Path, folder: Path, max_bytes: int) -> None:
                 )
             if member.file is None:
                 path.mkdir(parents=True, exist_ok=True)
+            elif path == folder:
+                raise ValueError(
+                    f"{archive}: member {member.name!r} would replace the folder it "
+                    "is unpacked to. Do not trust this archive."
+                )
             elif not (path.is_file() and path.stat().st_size == member.size):
                 _write_member(archive, member, path)
 
@@ -165,15 +183,27 @@ def _read_members(archive: Path) -> Iterator[_Member]:
 
 
 def _read_tar(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive, "r|*") as tar:
-        for info in tar:
-            if info.issym() or info.islnk():
-                raise _refuse_kind(archive, info.name, f"a link to {info.linkname!r}")
-            if not (info.isfile() or info.isdir()):
-                raise _refuse_kind(archive, info.name, "a device or pipe")
-            file = tar.extractfile(info) if info.isfile() else None
-            yield _Member(info.name, info.size if file else 0, file)
-            tar.members.clear()  # a list that grows with the archive
+    """List the members, then read on to the checksum of gzip, which tarfile skips."""
+    with archive.open("rb") as file:
+        is_gzip = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    with gzip.open(archive) if is_gzip else archive.open("rb") as stream:
+        with tarfile.open(fileobj=stream, mode="r|*") as tar:
+            for info in tar:
+                yield _open_tar_member(archive, tar, info)
+                tar.members.clear()  # a list that grows with the archive
+        while stream.read(_CHUNK_BYTES):
+            pass
+
+
+def _open_tar_member(
+    archive: Path, tar: tarfile.TarFile, info: tarfile.TarInfo
+) -> _Member:
+    if info.issym() or info.islnk():
+        raise _refuse_kind(archive, info.name, f"a link to {info.linkname!r}")
+    if not (info.isfile() or info.isdir()):
+        raise _refuse_kind(archive, info.name, "a device or pipe")
+    file = tar.extractfile(info) if info.isfile() else None
+    return _Member(info.name, info.size if file else 0, file)
 
 
 def _read_zip(archive: Path) -> Iterator[_Member]:

@@ -68,10 +68,12 @@ def write_sets(index: CorpusIndex, data_dir: Path) -> dict[str, int]:
 def write_reports(index: CorpusIndex, data_dir: Path) -> None:
     """Write ``dropped.tsv`` and ``unknown_characters.tsv``."""
     dropped: dict[str, Dropped] = {}
+    numbers: dict[str, int] = {}  # many rows can have one name
     for row in index.list_refused():
-        name, number = " ".join(row.name.split()) or _NO_VALUE, 2
+        name = base = " ".join(row.name.split()) or _NO_VALUE
         while name in dropped:
-            name, number = f"{row.name}#{number}", number + 1
+            numbers[base] = numbers.get(base, 1) + 1
+            name = f"{base}#{numbers[base]}"
         dropped[name] = Dropped(row.reason, row.value, row.limit)
     write_dropped(data_dir / "dropped.tsv", dropped)
     rows = (f"{utt_id}\t{found}" for utt_id, found in index.list_unknown())

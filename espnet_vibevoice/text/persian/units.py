@@ -170,13 +170,7 @@ _VARIANTS = {
 }
 # One letter in a row of Latin words is no unit: these need to touch their number.
 _TOUCHING = {"in", "h", "N", "A", "min", "ha", "cd", "mi"}
-_SQUARED = {
-    "متر": "مربع",
-    "فوت": "مربع",
-    "اینچ": "مربع",
-    "مایل": "مربع",
-    "یارد": "مربع",
-}
+_SQUARED = ("متر", "فوت", "اینچ", "مایل", "یارد")
 _NAME = any_of([*UNITS, *_VARIANTS])
 _UNIT = re.compile(
     rf"(?<![A-Za-z\d.])(?P<number>\d+(?:\.\d+)?)(?P<gap> {{0,2}})"
@@ -185,7 +179,7 @@ _UNIT = re.compile(
 )
 _LATIN_WORD = re.compile("[A-Za-z] $")  # Note 10s, iPhone 5s
 _KELVIN = re.compile(r"(?<![\w.-])(\d\d+(?:\.\d+)?) ?K(?!\w)")
-_PERSIAN_POWER = Guarded(r"\^", r"(متر|فوت|اینچ)\^?([23])(?!\d)")
+_PERSIAN_POWER = Guarded(r"\^", r"(متر|فوت|اینچ|(?<=\d)م|(?<=\d )م)\^?([23])(?!\d)")
 _PERSIAN_PER = Guarded(
     "/",
     rf"((?:متر|گرم|لیتر|وات|مایل|نفر|تومان|ریال|دلار|واحد|بیت|بایت)) ?/ ?"
@@ -238,7 +232,7 @@ def read_units(text: str) -> str:
     text = _COORDINATE.sub(_read_coordinate, text)
     text = _FEET.sub(r"\1 فوت و \2 اینچ ", text)
     text = _KELVIN.sub(r"\1 کلوین ", _UNIT.sub(_read_unit, text))
-    text = _PERSIAN_POWER.sub(lambda m: _raise(m[1], m[2]), text)
+    text = _PERSIAN_POWER.sub(_read_persian_power, text)
     text = _PERSIAN_PER.sub(r"\1 بر \2", text)
     text = text.replace("″", " اینچ ")
     if text.count('"') % 2:
@@ -271,7 +265,7 @@ def _raise(name: str, power: str | None) -> str:
     """Name the square or cube of a unit."""
     if power is None:
         return name
-    if name.endswith(tuple(_SQUARED)):
+    if name.endswith(_SQUARED):
         return f"{name} {'مربع' if power == '2' else 'مکعب'}"
     if name == "ثانیه" and power == "2":
         return "مجذور ثانیه"
@@ -290,6 +284,11 @@ def _read_unit(match: re.Match[str]) -> str:
         per = UNITS[_VARIANTS.get(match["per"], match["per"])]
         name = f"{name} بر {_raise(per, match['per_power'])}"
     return f"{match['number']} {name} "
+
+
+def _read_persian_power(match: re.Match[str]) -> str:
+    """Read a Persian unit with an exponent; one letter behind a number is the metre."""
+    return _raise("متر" if match[1] == "م" else match[1], match[2])
 
 
 def _read_coordinate(match: re.Match[str]) -> str:

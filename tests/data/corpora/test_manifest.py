@@ -83,6 +83,9 @@ def test_jsonl_prompts_one_or_many(tmp_path):
         ('{"audio": "a.wav"}', "bad_row"),
         ('{"audio": "a.wav", "text": 7}', "bad_row"),
         ("[" * 100_000, "bad_row"),
+        (f'{{"duration": {"1" * 5000}}}', "bad_row"),
+        ('{"audio": "a.wav", "text": "خو\\ud83dب"}', "bad_encoding"),
+        ('{"audio": "\\udc00.wav", "text": "خوب"}', "bad_encoding"),
         (line(split="other"), "unknown_set"),
         (line(text="Speaker 0: سلام\nSpeaker 1: درود"), "several_speakers"),
     ],
@@ -167,6 +170,25 @@ def test_tables_header_or_not_any_order(tmp_path, name, lines):
     utterances, refused = read(write(tmp_path / name, *lines))
     assert refused == {}
     assert [(u.name, u.text, u.speaker) for u in utterances] == [("a", A, "sara")]
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("m.csv", "a.wav|{}"),
+        ("m.csv", "{}|a.wav"),
+        ("m.csv", 'a.wav,"{}"'),
+        ("m.csv", '"{}",a.wav'),
+        ("m.csv", "LJ1|{}"),
+        ("m.txt", "a.wav\t{}"),
+    ],
+)
+@pytest.mark.parametrize("text", ["یک, دو, سه", "یک; دو; سه"])
+def test_list_marks_within_the_text_separate_nothing(tmp_path, name, row, text):
+    corpus_layouts.write_audio(tmp_path / "wavs/LJ1.wav", 0, 22050)
+    utterances, refused = read(write(tmp_path / name, row.format(text)))
+    assert refused == {}
+    assert [u.text for u in utterances] == [text]
 
 
 def test_csv_quoted_field_may_hold_commas_quotes_and_lines(tmp_path):
@@ -259,6 +281,8 @@ def test_hf_parquet_set_is_in_name_or_folder(tmp_path, folder, name):
         ({"bytes": b"nothing known", "path": "a.wav"}, "unreadable"),
         ({"bytes": None, "path": None}, "missing_audio"),
         ({"array": [0.1], "sampling_rate": None}, "no_sampling_rate"),
+        ({"array": [], "sampling_rate": 16000}, "empty"),
+        ({"array": [[0.1], [0.2]], "sampling_rate": 16000}, "unreadable"),
     ],
 )
 def test_hf_row_without_usable_audio_is_named(tmp_path, audio, reason):

@@ -127,6 +127,14 @@ def test_prepare_bad_utterance_is_listed_and_the_others_stay(tmp_path, changes, 
     assert list(dropped) == [f"fa_s-{bad.name}"]
 
 
+def test_prepare_refused_rows_of_one_name_are_all_listed(tmp_path):
+    rows = [RefusedRow("b\n2", "bad_row", str(i)) for i in range(20_000)]
+    run(tmp_path, [make_utterance(tmp_path), *rows])
+    dropped = read_dropped(tmp_path / "data/dropped.tsv")
+    assert len(dropped) == 20_000
+    assert {"b 2", "b 2#2", "b 2#20000"} <= dropped.keys()
+
+
 @pytest.mark.parametrize("name", ["x |", "x\u2028y.wav", "x\ny.wav", "x "])
 def test_prepare_path_that_a_table_would_misread_is_listed(tmp_path, name):
     (tmp_path / name).touch()

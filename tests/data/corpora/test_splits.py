@@ -147,7 +147,8 @@ def test_assign_sets_missing_set_is_drawn_from_train_only(tmp_path):
 
 def test_assign_sets_nothing_to_draw_is_refused(tmp_path):
     with pytest.raises(
-        ValueError, match="The set test is empty: .* wanted valid 0.01 of"
+        ValueError,
+        match="The set test is empty: .* wanted valid 0.01 of.*--local_data_opts",
     ):
         split_rows(tmp_path, [("a", "1", "s", None)], SplitOptions(seed=3))
     with pytest.raises(ValueError, match="The set train is empty"):

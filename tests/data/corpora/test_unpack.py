@@ -140,6 +140,33 @@ def test_unpack_broken_archive_is_refused(tmp_path, name):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["a", "a/1.txt/x", "."])
+def test_unpack_file_in_the_place_of_another_leaves_nothing(tmp_path, name):
+    path = make_tar(tmp_path / "x.tar", "w", name=name, size=3)
+    with pytest.raises(ValueError, match=r"x\.tar: (broken|member '\.' would)"):
+        unpack_archive(path, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_unpack_gzip_with_a_wrong_checksum_is_refused(tmp_path):
+    path = make_tar(tmp_path / "x.tar.gz")
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1  # the checksum: tar itself finds no fault
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="CRC check failed"):
+        unpack_archive(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_unpack_zip_of_unknown_compression_is_refused(tmp_path):
+    path = make_zip(tmp_path / "x.zip")
+    content = bytearray(path.read_bytes())
+    content[content.rfind(b"PK\1\2") + 10] = 98
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="compression method is not supported"):
+        unpack_archive(path, tmp_path / "out")
+
+
 def test_unpack_continues_where_it_was_killed(tmp_path, monkeypatch):
     archive = make_tar(tmp_path / "x.tar.gz")
     write = unpack._write_member
