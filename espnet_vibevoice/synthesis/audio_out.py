@@ -1,5 +1,6 @@
 """Where made audio goes: a file, a folder of files, or raw samples to a stream."""
 
+import logging
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,12 +19,14 @@ FORMATS = {
     "flac": ("FLAC", "PCM_16"),
     "ogg": ("OGG", "VORBIS"),
 }
+logger = logging.getLogger(__name__)
 
 
 class AudioFile(AbstractContextManager):
     """An audio file that grows under a temporary name and is renamed when whole.
 
-    If the ``with`` block fails nothing is left.
+    If the ``with`` block fails nothing is left. If it writes no sample, a tenth of a
+    second of silence is: not every format can be read without any.
 
     Args:
         path (Path): File to write; its suffix names the format. Its folder is made.
@@ -37,6 +40,7 @@ class AudioFile(AbstractContextManager):
         find_format(path)
         self.path = path
         self._fs = fs
+        self._is_empty = True
         self._temporary = path.with_name(f".{path.name}.tmp")
 
     def __enter__(self) -> Self:
@@ -54,6 +58,7 @@ class AudioFile(AbstractContextManager):
         Args:
             waveform (Tensor): Samples (T_wav,); what is beyond full scale is clipped.
         """
+        self._is_empty = self._is_empty and len(waveform) == 0
         with explain_full_disk(self.path):
             self._file.write(to_int16(waveform))
 
@@ -64,6 +69,9 @@ class AudioFile(AbstractContextManager):
         trace: TracebackType | None,
     ) -> None:
         with explain_full_disk(self.path):
+            if kind is None and self._is_empty:
+                logger.warning("%s: no speech was made, it holds silence", self.path)
+                self._file.write(np.zeros(self._fs // 10, np.int16))
             self._file.close()
             if kind is None:
                 os.replace(self._temporary, self.path)

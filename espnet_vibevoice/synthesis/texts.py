@@ -38,11 +38,24 @@ def read_texts(text: str | None, script: str | None) -> Iterable[str]:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ValueError: If it is not UTF-8.
     """
     if text is not None:
         return [text]
     if script == "-":
         return [sys.stdin.read()]
     if script is not None:
-        return [Path(script).read_text(encoding="utf-8")]
+        return [_read_script(Path(script))]
     return iter(sys.stdin)
+
+
+def _read_script(path: Path) -> str:
+    """Read a script; editors on Windows put a byte order mark before it."""
+    if not path.exists():
+        raise FileNotFoundError(
+            f"--script {path}: no such file. Give a text file, or - for standard input."
+        )
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as err:
+        raise ValueError(f"--script {path}: not UTF-8 ({err}). Save it so.") from err

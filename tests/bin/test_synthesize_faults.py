@@ -33,7 +33,7 @@ def fail(run, message, *words):
         (["--text", "a", "--voice", "1=a", "--voice", "1=b"], "has one already"),
         (["--text", "a", "--adapter", "b"], "wanted NAME=PATH or NAME=PATH:SCALE"),
         (["--text", "a", "--adapter", "b=c:much"], "strength 'much' is no number"),
-        (["--script", "absent.txt"], "No such file"),
+        (["--script", "absent.txt"], "--script absent.txt: no such file"),
         (["--text", "a", "--model", "a/config.yaml", "b/3epoch.pth"], "in one folder"),
         (["--text", "a", "--model", "a/config.yaml", "a/3.pth"], "no such file"),
     ],
