@@ -56,7 +56,8 @@ def load_prompt_audio(
     if seconds > max_sec:
         raise ValueError(
             f"{path}: {seconds:.1f} s, at most {max_sec:g} s are taken. Cut the audio "
-            "and its transcript to the best part, or raise --max_sec."
+            "and its transcript to the best part, or raise --max_sec "
+            "(bin/synthesize: --max_voice_sec)."
         )
     if not GOOD_SEC[0] <= seconds <= GOOD_SEC[1]:
         logger.warning(
