@@ -14,8 +14,11 @@ from espnet_vibevoice.adapters.new_folder import make_new_folder
 from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.checkpoint import UNUSED_EMBEDDING, find_weights, save_base
 from espnet_vibevoice.models.fingerprint import fingerprint_weights
+from espnet_vibevoice.models.known_tokens import knows_tokens, tell_tokens
 from espnet_vibevoice.models.loading import load_model
+from espnet_vibevoice.models.multispeaker import MultispeakerModel
 from espnet_vibevoice.models.speech_model import SpeechModel
+from espnet_vibevoice.text.tokenizer import load_tokenizer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MAX_SCALE = 1.5
@@ -98,8 +101,9 @@ def write_merged_base(
     *,
     dtype: str = "float32",
     scale: float = 1.0,
+    layout: str = "original",
 ) -> LoadReport:
-    """Write a base with an adapter merged in, in the original format.
+    """Write a base with an adapter merged in.
 
     Args:
         base (str): The base, see `base_folder.resolve_base`; never quantised.
@@ -107,6 +111,7 @@ def write_merged_base(
         out (Path): Folder to make.
         dtype (str): float32 | bfloat16: type of the weights in the files.
         scale (float): Strength, above 0 to 1.5.
+        layout (str): original | native, the format of transformers' own class.
 
     Returns:
         LoadReport: What the adapter changes.
@@ -114,7 +119,8 @@ def write_merged_base(
     Raises:
         FileExistsError: If ``out`` holds something.
         FileNotFoundError: If there is no such base.
-        ValueError: As in `merge_adapter`, or if the adapter is of another base.
+        ValueError: As in `merge_adapter`, or if the adapter is of another base, or
+            the family has no native format.
     """
     with make_new_folder(out) as temporary:
         source = resolve_base(base)
@@ -122,8 +128,7 @@ def write_merged_base(
         model, report = merge_adapter(load_model(base), adapter, scale)
         model = model.to(DTYPES[dtype])
         _copy_other_files(source, temporary)
-        keep_unused = UNUSED_EMBEDDING in find_weights(source)
-        save_base(model, model.config.original, temporary, keep_unused)
+        _save(model, source, temporary, layout)
         written = load_model(str(temporary), DTYPES[dtype])
         difference = measure_effect(model, written)
         if difference:
@@ -132,6 +137,22 @@ def write_merged_base(
                 f"{difference:.1e}. Check the disk and run again."
             )
     return report
+
+
+def _save(model: SpeechModel, source: Path, folder: Path, layout: str) -> None:
+    """Write the weights and the configuration of a model made from a base."""
+    if layout == "original":
+        keep_unused = UNUSED_EMBEDDING in find_weights(source)
+        save_base(model, model.config.original, folder, keep_unused)
+        return
+    if not isinstance(model, MultispeakerModel):
+        raise ValueError(
+            "transformers has no class for the realtime family, so there is no native "
+            "format of it. Leave --format original."
+        )
+    if not knows_tokens(model):
+        tell_tokens(model, load_tokenizer(source))
+    model.save_native(folder)
 
 
 def _copy_other_files(source: Path, folder: Path) -> None:

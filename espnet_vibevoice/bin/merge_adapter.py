@@ -1,4 +1,4 @@
-"""Merge an adapter into its base: a whole base in the original format.
+"""Merge an adapter into its base: a whole base, in the original format or native.
 
 Its output equals that of base and adapter. Every tensor, the base and the effect on a
 probe output are checked.
@@ -30,6 +30,12 @@ def get_parser() -> argparse.ArgumentParser:
         default=1.0,
         help="strength, above 0 to 1.5 (1: as trained)",
     )
+    parser.add_argument(
+        "--format",
+        choices=("original", "native"),
+        default="original",
+        help="native: that of transformers' own class (multi-speaker family)",
+    )
     return parser
 
 
@@ -44,9 +50,8 @@ def main() -> None:
     else:
         adapter = read_adapter_for(args.base, args.adapter)
     base = args.base or adapter.base
-    print(
-        write_merged_base(base, adapter, args.out, dtype=args.dtype, scale=args.scale)
-    )
+    options = {"dtype": args.dtype, "scale": args.scale, "layout": args.format}
+    print(write_merged_base(base, adapter, args.out, **options))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from espnet_vibevoice.adapters.strategies import PLAN_KEYS, build_plan, pick_pla
 from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.fingerprint import fingerprint_weights
 from espnet_vibevoice.models.loading import load_model
-from espnet_vibevoice.tts.task import TOKEN_TYPE, VibeVoiceTTSTask, portable_base
+from espnet_vibevoice.tts.base_names import portable_base
+from espnet_vibevoice.tts.task import TOKEN_TYPE, VibeVoiceTTSTask
 
 logger = logging.getLogger(__name__)
 

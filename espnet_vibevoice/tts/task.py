@@ -22,8 +22,8 @@ from espnet_vibevoice.adapters.summary import refuse_untrained
 from espnet_vibevoice.data.kaldi import write_table
 from espnet_vibevoice.data.latents import SEMANTIC, count_frames_in_shape_file
 from espnet_vibevoice.models.config import read_codec_shape
-from espnet_vibevoice.models.fingerprint import find_revision
 from espnet_vibevoice.text.cleaners import CLEANERS, find_cleaner
+from espnet_vibevoice.tts.base_names import name_revision, portable_base
 from espnet_vibevoice.tts.conf import load_base_tokenizer
 from espnet_vibevoice.tts.dumped_latents import use_dumped_latents
 from espnet_vibevoice.tts.espnet_model import VibeVoiceESPnetModel
@@ -284,26 +284,3 @@ class VibeVoiceTTSTask(TTSTask):
         if cls.is_ours(args) and not args.collect_stats:
             refuse_untrained(model)
         return super().build_optimizers(args, model)
-
-
-def portable_base(base: str) -> str:
-    """Name a local base by its config.json, which ``espnet2.bin.pack`` can follow.
-
-    ESPnet's unpacking rewrites those values of config.yaml that are packed files.
-
-    Example:
-        >>> portable_base("downloads/mini_base")  # a folder with a config.json
-        'downloads/mini_base/config.json'
-    """
-    config = Path(base) / "config.json"
-    return str(config) if config.is_file() else base
-
-
-def name_revision(base: str) -> str:
-    """Name the commit of a base that comes from the hub: ``owner/name@commit``.
-
-    Args:
-        base (str): Folder, its config.json, or hub id with or without a revision.
-    """
-    revision = find_revision(base)
-    return base if revision is None else f"{base.partition('@')[0]}@{revision}"

@@ -8,8 +8,10 @@ import pytest
 import torch
 import yaml
 from espnet2.bin import tts_inference
+from transformers import VibeVoiceForConditionalGeneration
 
 from espnet_vibevoice.adapters.folder import read_adapter
+from espnet_vibevoice.models.loading import load_model
 from espnet_vibevoice.models.realtime import RealtimeModel
 from espnet_vibevoice.tts.task import VibeVoiceTTSTask
 
@@ -279,3 +281,29 @@ def test_description_names_base_and_parts(run, experiment, tiny_base, tmp_path):
     assert content["format_version"] == 1 and content["strategy"] == "lora"
     assert content["full"] == ["acoustic_connector", "tts_eos_classifier"]
     assert sorted(content["lora"]) == ["prediction_head", "tts_language_model"]
+
+
+def test_merge_native_is_read_by_transformers_and_by_us(
+    run, save_adapter, tiny_multispeaker_base, tmp_path
+):
+    save_adapter(tiny_multispeaker_base, tmp_path / "lora", 0.05, "vibevoice")
+    words = [tmp_path / "lora", "--base", tiny_multispeaker_base]
+    assert run("merge_adapter", words[0], tmp_path / "original", *words[1:])[0] == 0
+    native = ["merge_adapter", words[0], tmp_path / "native", *words[1:]]
+    status, said, _ = run(*native, "--format", "native")
+    assert status == 0 and "tensors matched" in said
+    models = [load_model(str(tmp_path / name)) for name in ("original", "native")]
+    states = [model.state_dict() for model in models]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    theirs = VibeVoiceForConditionalGeneration.from_pretrained(tmp_path / "native")
+    weight = theirs.get_input_embeddings().weight
+    assert torch.equal(weight, models[0].language_model.embed_tokens.weight)
+
+
+def test_merge_native_of_the_realtime_family_is_refused(
+    run, experiment, tiny_base, tmp_path
+):
+    words = [experiment, tmp_path / "native", "--base", tiny_base]
+    status, _, said = run("merge_adapter", *words, "--format", "native")
+    assert status == 1 and "no class for the realtime family" in said
+    assert not (tmp_path / "native").exists()

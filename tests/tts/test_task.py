@@ -19,7 +19,7 @@ from espnet_vibevoice.models.encoder_file import load_codec
 from espnet_vibevoice.models.fingerprint import fingerprint_weights
 from espnet_vibevoice.text.tokenizer import load_tokenizer
 from espnet_vibevoice.tts.preprocessor import VibeVoicePreprocessor
-from espnet_vibevoice.tts.task import VibeVoiceTTSTask, name_revision, portable_base
+from espnet_vibevoice.tts.task import VibeVoiceTTSTask
 
 FRAMES = {"u1": "4", "u2": "3", "u3": "6"}
 
@@ -279,21 +279,6 @@ def test_build_preprocess_fn_uses_the_tokenizer_of_the_base(make_args, tmp_path)
     assert isinstance(preprocess, VibeVoicePreprocessor)
     args.use_preprocessor = False
     assert VibeVoiceTTSTask.build_preprocess_fn(args, train=True) is None
-
-
-def test_name_revision_names_the_commit_of_the_snapshot(tiny_base, monkeypatch):
-    commits = {"owner/name": "c0ffee", "owner/name@main": "c0ffee"}
-    monkeypatch.setattr("espnet_vibevoice.tts.task.find_revision", commits.get)
-    assert name_revision(f"{tiny_base}/config.json") == f"{tiny_base}/config.json"
-    assert name_revision("owner/name") == "owner/name@c0ffee"
-    assert name_revision("owner/name@main") == "owner/name@c0ffee"
-
-
-def test_portable_base_names_the_configuration_of_a_folder(tiny_base):
-    wanted = f"{tiny_base}/config.json"
-    assert portable_base(str(tiny_base)) == wanted
-    assert portable_base(wanted) == wanted
-    assert portable_base("owner/name@main") == "owner/name@main"
 
 
 # ------------------------------------------------------------------ other models
