@@ -14,10 +14,7 @@ import yaml
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_vibevoice.models.base_folder import resolve_base
-from espnet_vibevoice.models.config import load_config
-from espnet_vibevoice.models.multispeaker_config import MultispeakerConfig
 from espnet_vibevoice.text.tokenizer import TextTokenizer, load_tokenizer
-from espnet_vibevoice.tts.script_tokenizer import ScriptTokenizer
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +75,10 @@ def is_multispeaker(base: str) -> bool:
     Args:
         base (str): Base, see `base_folder.resolve_base`.
     """
+    # imported here, as below: they take seconds, and data stages mostly ask for names
+    from espnet_vibevoice.models.config import load_config
+    from espnet_vibevoice.models.multispeaker_config import MultispeakerConfig
+
     return isinstance(load_config(resolve_base(base)), MultispeakerConfig)
 
 
@@ -90,6 +91,8 @@ def load_base_tokenizer(tts_conf: Mapping[str, Any]) -> TextTokenizer:
     Returns:
         TextTokenizer: A `ScriptTokenizer` for a multi-speaker base.
     """
+    from espnet_vibevoice.tts.script_tokenizer import ScriptTokenizer
+
     base = tts_conf["base"]
     kind = ScriptTokenizer if is_multispeaker(base) else TextTokenizer
     return load_tokenizer(resolve_base(base), tts_conf.get("tokenizer"), kind)

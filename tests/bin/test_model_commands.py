@@ -1,5 +1,6 @@
 """Commands that read the settings of a model: stages 4, 5 and 6."""
 
+import subprocess
 import sys
 
 import kaldiio
@@ -165,3 +166,9 @@ def test_mend_checkpoints_says_what_was_done(run, tmp_path, monkeypatch):
     # a first start loads no torch
     monkeypatch.setitem(sys.modules, "espnet_vibevoice.tts.mending", None)
     assert run("mend_checkpoints", tmp_path) == (0, "", "")
+
+
+def test_find_base_starts_without_torch():
+    words = [sys.executable, "-c"]
+    check = "import sys, espnet_vibevoice.bin.find_base; print('torch' in sys.modules)"
+    assert subprocess.check_output([*words, check], text=True) == "False\n"
