@@ -136,7 +136,8 @@ def main() -> None:
     how = VoiceOptions(args.acoustic_encoder, args.max_voice_sec, args.min_encoder_fit)
     given = {key: vars(args)[key] for key in SETTINGS if vars(args)[key] is not None}
     texts = read_texts(args.text, args.script)
-    synthesize(load_speaker(choice, voices, how, given), texts, task)
+    known = texts if isinstance(texts, list) else ()  # lines of stdin come later
+    synthesize(load_speaker(choice, voices, how, given, known), texts, task)
 
 
 if __name__ == "__main__":

@@ -80,12 +80,7 @@ def prepare_script(
             frame or is of another base, or the prompt is longer than the base reads.
     """
     script = parse_script(script) if isinstance(script, str) else script
-    for line in script.lines:
-        if not tokenizer.is_speakable(line):
-            raise ValueError(
-                f"the turn {line!r} has neither letters nor digits: there is nothing "
-                "to speak. Take it out of the script."
-            )
+    check_turns(script)
     layout = build_prompt_ids(tokenizer, script, [len(voice) for voice in voices])
     count = sum(len(tokenizer.encode_part(line)) for line in script.lines)
     prompt = ScriptPrompt(layout, tuple(voices), count)
@@ -99,6 +94,20 @@ def prepare_script(
             known,
         )
     return prompt
+
+
+def check_turns(script: MultispeakerScript) -> None:
+    """Raise ValueError if a turn of a script says nothing.
+
+    Args:
+        script (MultispeakerScript): The script.
+    """
+    for line in script.lines:
+        if not TextTokenizer.is_speakable(line):
+            raise ValueError(
+                f"the turn {line!r} has neither letters nor digits: there is nothing "
+                "to speak. Take it out of the script."
+            )
 
 
 def check_prompt(model: MultispeakerModel, prompt: ScriptPrompt) -> None:
@@ -138,10 +147,19 @@ def check_prompt(model: MultispeakerModel, prompt: ScriptPrompt) -> None:
             f"prompt ids: got shape {tuple(ids.shape)}, wanted (T,) with ids from 0 to "
             f"{vocab_size - 1}. Use the base's tokenizer."
         )
-    known = model.config.max_positions
-    if len(ids) >= known:
+    check_room(len(ids), model.config.max_positions)
+
+
+def check_room(length: int, known: int) -> None:
+    """Raise ValueError if a prompt leaves no room to speak.
+
+    Args:
+        length (int): Positions that voices and script take.
+        known (int): Positions that the base reads.
+    """
+    if length >= known:
         raise ValueError(
-            f"voices and script take {len(ids)} of the base's {known} positions: no "
+            f"voices and script take {length} of the base's {known} positions: no "
             "room to speak. Split the script, or take shorter voices."
         )
 

@@ -23,18 +23,21 @@ from espnet_vibevoice.models.generation_settings import (
 from espnet_vibevoice.models.known_tokens import knows_tokens, tell_tokens
 from espnet_vibevoice.models.loading import MODEL_CLASSES
 from espnet_vibevoice.models.multispeaker import MultispeakerModel
+from espnet_vibevoice.models.multispeaker_config import MultispeakerConfig
 from espnet_vibevoice.models.speech_model import SpeechModel
 from espnet_vibevoice.synthesis.experiment_conf import (
     list_voices,
     read_experiment_conf,
 )
 from espnet_vibevoice.synthesis.realtime_speaker import RealtimeSpeaker
+from espnet_vibevoice.synthesis.script_checks import check_scripts
 from espnet_vibevoice.synthesis.script_speaker import ScriptSpeaker
 from espnet_vibevoice.synthesis.speaker import Speaker
 from espnet_vibevoice.synthesis.voice_files import (
     VoiceOptions,
+    encode_recordings,
     load_prompts,
-    load_voices,
+    read_recordings,
 )
 from espnet_vibevoice.synthesis.voice_options import (
     AdapterChoice,
@@ -78,6 +81,7 @@ def load_speaker(
     voices: Mapping[int, VoiceFile],
     voice_options: VoiceOptions,
     overrides: Mapping[str, Any],
+    texts: Sequence[str] = (),
 ) -> Speaker:
     """Load what is needed to speak.
 
@@ -87,6 +91,8 @@ def load_speaker(
         voice_options (VoiceOptions): How recordings are read.
         overrides (Mapping): Settings of generation by name, in place of those of the
             experiment or the defaults.
+        texts (Sequence[str]): What is to be spoken, as far as it is known: scripts
+            that cannot be are refused before a multi-speaker model is loaded.
 
     Returns:
         Speaker: The model, in evaluation mode, with voices that it has read.
@@ -107,16 +113,20 @@ def load_speaker(
     folder = resolve_base(base)
     tokenizer_name = choice.tokenizer or conf.get("tokenizer")
     tokenizer = load_tokenizer(folder, tokenizer_name)
+    voices = voices or parse_voices(list_voices(conf))
+    voice_options = voice_options.complete(base, tokenizer_name, conf, clean)
+    config = load_config(folder)
+    if isinstance(config, MultispeakerConfig):
+        script_settings = make_settings(ScriptSettings, conf, overrides)
+        recordings = read_recordings(voices, config.codec_shape, voice_options)
+        check_scripts(texts, clean, tokenizer, config, recordings)
     model = _load_model(folder, choice)
     if not knows_tokens(model):
         tell_tokens(model, tokenizer)
     model = _adapt(model, folder, choice)
-    voices = voices or parse_voices(list_voices(conf))
-    voice_options = voice_options.complete(base, tokenizer_name, conf, clean)
     if isinstance(model, MultispeakerModel):
-        settings = make_settings(ScriptSettings, conf, overrides)
-        latents = load_voices(model, voices, voice_options)
-        return ScriptSpeaker(model, tokenizer, settings, latents, clean)
+        latents = encode_recordings(model, recordings, voice_options)
+        return ScriptSpeaker(model, tokenizer, script_settings, latents, clean)
     settings = make_settings(GenerationSettings, conf, overrides)
     prompts = load_prompts(model, voices, voice_options)
     return RealtimeSpeaker(model, tokenizer, settings, prompts, clean)

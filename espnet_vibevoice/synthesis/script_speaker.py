@@ -11,6 +11,7 @@ from espnet_vibevoice.models.multispeaker_generation import generate_scripts
 from espnet_vibevoice.models.multispeaker_script import parse_script
 from espnet_vibevoice.models.multispeaker_streaming import stream_script
 from espnet_vibevoice.models.script_prompt import ScriptPrompt, prepare_script
+from espnet_vibevoice.synthesis.script_checks import list_voices
 from espnet_vibevoice.synthesis.speaker import Speaker
 from espnet_vibevoice.synthesis.texts import read_aloud
 from espnet_vibevoice.text.cleaners import Cleaner, keep_text
@@ -49,13 +50,7 @@ class ScriptSpeaker(Speaker[ScriptPrompt]):
         Voices of speakers that the script lacks are left out.
         """
         script = parse_script(read_aloud(text, self._clean))
-        wanted = range(script.num_speakers) if self._voices else ()
-        absent = [speaker for speaker in wanted if speaker not in self._voices]
-        if absent:
-            raise ValueError(
-                f"speaker {absent[0]}, counted from 0, has no voice: the script needs "
-                f"{script.num_speakers}. Give --voice SPEAKER=FILE for each, or none."
-            )
+        wanted = list_voices(script, self._voices.keys())
         voices = [self._voices[speaker] for speaker in wanted]
         return [prepare_script(self._model, self._tokenizer, script, voices)]
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from espnet_vibevoice.data.voice_file import (
     load_prompt_audio,
 )
 from espnet_vibevoice.models.acoustic import AcousticCodec
+from espnet_vibevoice.models.config import CodecShape
 from espnet_vibevoice.models.encoder_file import load_codec
 from espnet_vibevoice.models.multispeaker import MultispeakerModel
 from espnet_vibevoice.models.realtime import RealtimeModel
@@ -113,39 +115,64 @@ def load_prompts(
     return prompts
 
 
-def load_voices(
-    model: MultispeakerModel, voices: Mapping[int, VoiceFile], options: VoiceOptions
-) -> dict[int, Tensor]:
-    """Encode the voices of a multi-speaker model.
+def read_recordings(
+    voices: Mapping[int, VoiceFile], shape: CodecShape, options: VoiceOptions
+) -> dict[int, np.ndarray]:
+    """Read the voices of a multi-speaker model.
 
     Args:
-        model (MultispeakerModel): The model that is to speak.
         voices (Mapping[int, VoiceFile]): Recordings.
-        options (VoiceOptions): How they are read, completed.
+        shape (CodecShape): Sampling rate and hop of the codec.
+        options (VoiceOptions): How they are read.
 
     Returns:
-        dict[int, Tensor]: Unscaled latents of each speaker's voice (S, D).
+        dict[int, np.ndarray]: Mono samples of each speaker's voice (T_wav,).
 
     Raises:
-        RuntimeError: If there is no encoder.
-        ValueError: If a file is no recording, or unusable.
+        ValueError: If a file is no recording, or shorter than a frame.
     """
-    if not voices:
-        return {}
-    codec = _find_codec(model, options)
-    latents = {}
+    recordings = {}
     for speaker, voice in voices.items():
         if voice.path.suffix in MADE_SUFFIXES:
             raise ValueError(
                 f"--voice {voice.path}: presets and made prompts are of the realtime "
                 "family. Give a recording."
             )
-        waveform = load_prompt_audio(voice.path, codec.sampling_rate, options.max_sec)
-        try:
-            latents[speaker] = encode_voice(codec, waveform)
-        except ValueError as err:
-            raise ValueError(f"--voice {voice.path}: {err}") from err
-    return latents
+        read = load_prompt_audio(voice.path, shape.sampling_rate, options.max_sec)
+        if len(read) < shape.hop_samples:
+            raise ValueError(
+                f"--voice {voice.path}: {len(read)} samples, wanted at least "
+                f"{shape.hop_samples}, one frame. Give a longer recording; 5 to 30 s "
+                "are best."
+            )
+        recordings[speaker] = read
+    return recordings
+
+
+def encode_recordings(
+    model: MultispeakerModel,
+    recordings: Mapping[int, np.ndarray],
+    options: VoiceOptions,
+) -> dict[int, Tensor]:
+    """Encode the voices of a multi-speaker model.
+
+    Args:
+        model (MultispeakerModel): The model that is to speak.
+        recordings (Mapping): Samples of each voice, from `read_recordings`.
+        options (VoiceOptions): How they are encoded, completed.
+
+    Returns:
+        dict[int, Tensor]: Unscaled latents of each speaker's voice (S, D).
+
+    Raises:
+        RuntimeError: If there is no encoder.
+    """
+    if not recordings:
+        return {}
+    codec = _find_codec(model, options)
+    return {
+        speaker: encode_voice(codec, samples) for speaker, samples in recordings.items()
+    }
 
 
 def _find_codec(model: MultispeakerModel, options: VoiceOptions) -> AcousticCodec:
