@@ -3,6 +3,7 @@
 import copy
 import importlib
 import os
+import random
 import signal
 
 import pytest
@@ -73,6 +74,17 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 def has_gpu() -> bool:
     """Tell whether torch sees a GPU."""
     return importlib.import_module("torch").cuda.is_available()
+
+
+def pytest_runtest_setup() -> None:
+    """Start each test, and the fixtures made for it, from one state of the generators.
+
+    Without it a test that draws (a new LoRA factor, say) depends on what its worker
+    ran before.
+    """
+    random.seed(0)
+    importlib.import_module("numpy").random.seed(0)
+    importlib.import_module("torch").manual_seed(0)
 
 
 HAS_RESOURCE = {

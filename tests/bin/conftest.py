@@ -79,7 +79,7 @@ def wavs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def save_adapter():
-    """Give a function that writes an adapter for a base, with random weights."""
+    """Give a function that writes an adapter of random weights whose speech goes on."""
     import torch
 
     from espnet_vibevoice.adapters.adapter import extract_adapter
@@ -88,6 +88,7 @@ def save_adapter():
     from espnet_vibevoice.adapters.strategies import build_plan
     from espnet_vibevoice.models.fingerprint import fingerprint_weights
     from espnet_vibevoice.models.loading import load_model
+    from espnet_vibevoice.models.realtime import RealtimeModel
 
     def save(base, folder, size, family):
         model = load_model(str(base))
@@ -98,6 +99,8 @@ def save_adapter():
             if parameter.requires_grad:
                 noise = torch.randn(parameter.shape, generator=generator)
                 parameter.data += size * noise
+        if isinstance(model, RealtimeModel):  # random weights must not end the speech
+            model.tts_eos_classifier.fc2.bias.data.fill_(-100.0)
         fingerprint = fingerprint_weights(base)
         adapter = extract_adapter(model, plan, str(base), fingerprint)
         write_adapter(adapter, folder)
