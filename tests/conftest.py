@@ -4,6 +4,7 @@ import copy
 import importlib
 import os
 import random
+import shutil
 import signal
 
 import pytest
@@ -89,6 +90,7 @@ def pytest_runtest_setup() -> None:
 
 HAS_RESOURCE = {
     "gpu": has_gpu,
+    "browser": lambda: bool(shutil.which("chromium") and shutil.which("chromedriver")),
     "network": lambda: os.environ.get("VIBEVOICE_TEST_NETWORK") == "1",
     "upstream": lambda: bool(os.environ.get("ESPNET_ROOT")),
 }
@@ -97,9 +99,15 @@ HAS_RESOURCE = {
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Deselect tests marked gpu, network or upstream where the thing is absent."""
+    """Leave out tests whose resource is absent; those of a browser say so."""
     needed = {m for m in HAS_RESOURCE if any(i.get_closest_marker(m) for i in items)}
     absent = {m for m in needed if not HAS_RESOURCE[m]()}
+    if "browser" in absent:
+        absent.remove("browser")
+        skip = pytest.mark.skip(reason="chromium or chromedriver is not installed")
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(skip)
     left_out = [i for i in items if any(i.get_closest_marker(m) for m in absent)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
