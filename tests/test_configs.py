@@ -5,17 +5,21 @@ from pathlib import Path
 
 import pytest
 import yaml
-from espnet2.bin import tts_inference
+from espnet2.bin import asr_inference, asr_train, tts_inference
 
 from espnet_vibevoice import plugin
+from espnet_vibevoice.score.conf import read_score_conf
 from espnet_vibevoice.tts.conf import add_model_options, read_tts_conf
 from espnet_vibevoice.tts.task import VibeVoiceTTSTask, check_keys
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = [ROOT / "conf", *sorted((ROOT / "egs2").glob("*/*/conf"))]
+FOLDERS = [ROOT / "conf", *sorted((ROOT / "egs2").glob("*/tts1/conf"))]
 YAML_FILES = sorted(path for folder in FOLDERS for path in folder.rglob("*.yaml"))
 DECODING = [path for path in YAML_FILES if path.name.startswith("decode")]
-TRAINING = [path for path in YAML_FILES if path not in DECODING]
+SCORING = [path for path in YAML_FILES if path.name == "score.yaml"]
+VERSA = ROOT / "conf" / "versa.yaml"
+TRAINING = [path for path in YAML_FILES if path not in [*DECODING, *SCORING, VERSA]]
+RECOGNIZERS = sorted((ROOT / "egs2").glob("*/asr1/conf/*.yaml"))
 
 
 def name_of(path):
@@ -23,7 +27,7 @@ def name_of(path):
 
 
 def test_configurations_are_found():
-    assert len(FOLDERS) >= 2 and TRAINING and DECODING
+    assert len(FOLDERS) >= 2 and TRAINING and DECODING and SCORING and RECOGNIZERS
     assert {path.parts[-2] for path in YAML_FILES} == {"conf"}
 
 
@@ -63,3 +67,25 @@ def test_parser_refuses_a_wrong_key_or_value(tmp_path, capsys, wrong):
     with pytest.raises(SystemExit, match="2"):
         VibeVoiceTTSTask.get_parser().parse_args(["--config", str(path)])
     assert wrong.split(":")[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", SCORING, ids=name_of)
+def test_scoring_configuration_parses(path):
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    conf = read_score_conf(path)
+    names = [spec.name for spec in conf.recognizers]
+    assert names == [entry["name"] for entry in given["recognizers"]]
+
+
+@pytest.mark.parametrize("path", RECOGNIZERS, ids=name_of)
+def test_recognizer_configuration_parses(path, tmp_path):
+    command = asr_inference if path.name.startswith("decode") else asr_train
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    words = ["--config", str(path), "--output_dir", str(tmp_path)]
+    args = command.get_parser().parse_args(words)
+    assert given.items() <= vars(args).items()
+
+
+def test_versa_configuration_names_each_metric_once():
+    names = [entry["name"] for entry in yaml.safe_load(VERSA.read_text("utf-8"))]
+    assert names and len(names) == len(set(names))

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -166,6 +168,13 @@ def test_open_speaker_model_bad_espnet_files_raise(espnet_model, tmp_path, fault
     spec = SpeakerModelSpec("espnet", config=espnet_model.config, model_file=str(path))
     with pytest.raises(MeasureUnavailable, match="best.pth does not load: ."):
         open_speaker_model(spec)
+
+
+def test_open_speaker_model_missing_package_says_how_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "espnet_model_zoo", None)
+    match = "espnet/voxceleb does not load: .*: pip install espnet-model-zoo"
+    with pytest.raises(MeasureUnavailable, match=match):
+        open_speaker_model(SpeakerModelSpec("espnet", tag="espnet/voxceleb"))
 
 
 def test_open_speaker_model_missing_folder_raises(tmp_path):

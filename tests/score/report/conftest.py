@@ -26,7 +26,7 @@ HEARD = {
     "u4": "<img src=x onerror=window.hit=1> آب",
 }
 FAULTS = {"u1": "cut,repeated", "u3": "empty"}
-SECONDS = {"u1": 1.0, "u2": 2.0, "u3": 1.5, "u4": 0.6}
+SECONDS = {"u1": 0.8, "u2": 1.6, "u3": 1.5, "u4": 0.6}
 EXPERIMENT = "tts_<b>bold</b>"
 
 
@@ -77,6 +77,7 @@ def make_summary(cer):
     return summary
 
 
+FAILED = ("u3", "synthesis")
 META = {
     "set": "test",
     "decoding": "decode",
@@ -87,6 +88,14 @@ META = {
     "date": "2026-01-01 00:00:00 UTC",
     "git_commit": None,
 }
+
+
+def drop_recording(row):
+    """Give what a row is like whose utterance could not be decoded."""
+    if (row["utterance"], row["system"]) != FAILED:
+        return {}
+    reason = "no end <found>"
+    return {"wav": "", "status": "failed", "reason": reason, "seconds": ""}
 
 
 @pytest.fixture(scope="session")
@@ -111,26 +120,16 @@ def report(make_scores):
     """Write the listening report of four utterances; one has no synthesis."""
     from espnet_vibevoice.score.report.listening import write_report
 
-    gone = {"wav": "", "status": "failed", "reason": "no end <found>", "seconds": ""}
-    score_dir = make_scores(
-        lambda row: gone if (row["utterance"], row["system"]) == FAILED else {}
-    )
+    score_dir = make_scores(drop_recording)
     out = score_dir / "report.html"
     write_report(score_dir, out, max_utts=10)
     return out
 
 
-FAILED = ("u3", "synthesis")
-
-
 @pytest.fixture(scope="session")
 def compared(make_scores):
     """Give names and scores of two systems; the second one lacks a recording."""
-    gone = {"wav": "", "status": "failed", "reason": "no end found", "seconds": ""}
-    second = make_scores(
-        lambda row: gone if (row["utterance"], row["system"]) == FAILED else {},
-        hertz=500,
-    )
+    second = make_scores(drop_recording, hertz=500)
     return [("first", read_scores(make_scores())), ("other", read_scores(second))]
 
 
