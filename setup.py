@@ -31,6 +31,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["espnet_vibevoice*"]),
+    package_data={"espnet_vibevoice.score.report": ["static/*"]},
     install_requires=read_requirements("requirements.txt"),
     extras_require={
         "test": [

@@ -86,6 +86,7 @@ def test_recognizer_configuration_parses(path, tmp_path):
     assert given.items() <= vars(args).items()
 
 
-def test_versa_configuration_names_each_metric_once():
-    names = [entry["name"] for entry in yaml.safe_load(VERSA.read_text("utf-8"))]
-    assert names and len(names) == len(set(names))
+def test_versa_configuration_names_each_metric():
+    entries = yaml.safe_load(VERSA.read_text("utf-8"))
+    assert entries and all(isinstance(entry["name"], str) for entry in entries)
+    assert all(entries.count(entry) == 1 for entry in entries)

@@ -1,34 +1,67 @@
-"""Mel spectrograms of natural and decoded speech, one above the other."""
+"""Mel spectrograms of speech: one above the other, or as a strip for a page."""
 
+import io
 from pathlib import Path
 
 import librosa
 import matplotlib
 import numpy as np
+from PIL import Image
 
-from espnet_vibevoice.data.audio import load_audio
+from espnet_vibevoice.data.audio import load_audio, to_mono
 
 matplotlib.use("Agg")
 from matplotlib.figure import Figure  # noqa: E402 (the backend must be chosen first)
 
 N_FFT, HOP_LENGTH, N_MELS = 1024, 256, 80
 FLOOR_DB = -80.0
+MAX_STRIP_WIDTH = 960  # pixels; longer recordings are drawn at a coarser scale
+_STRIP_FLOOR_DB = -65.0  # what lies below is paper, not ink
+_STRIP_QUALITY = 55  # of JPEG
 
 
 def compute_log_mel(path: str | Path) -> tuple[np.ndarray, int]:
     """Return the mel spectrogram of a file in dB below its maximum.
 
     Args:
-        path (str | Path): Mono audio.
+        path (str | Path): Audio; channels are averaged.
 
     Returns:
         tuple: Spectrogram (N_MELS, T_mel) between FLOOR_DB and 0, and the rate in Hz.
     """
     waveform, fs = load_audio(path)
+    return measure_log_mel(to_mono(waveform), fs), fs
+
+
+def measure_log_mel(waveform: np.ndarray, fs: int) -> np.ndarray:
+    """Measure samples (T_wav,); see :func:`compute_log_mel`.
+
+    Returns:
+        np.ndarray: (N_MELS, T_mel) between FLOOR_DB and 0.
+    """
     mel = librosa.feature.melspectrogram(
         y=waveform, sr=fs, n_fft=N_FFT, hop_length=HOP_LENGTH, n_mels=N_MELS
     )
-    return librosa.power_to_db(mel, ref=np.max, top_db=-FLOOR_DB), fs
+    return librosa.power_to_db(mel, ref=np.max, top_db=-FLOOR_DB)
+
+
+def encode_strip(mel: np.ndarray) -> bytes:
+    """Draw a spectrogram as ink on paper: some kilobytes, without axes.
+
+    Args:
+        mel (np.ndarray): Of :func:`measure_log_mel`, (N_MELS, T_mel).
+
+    Returns:
+        bytes: JPEG of grey tones, N_MELS pixels high, MAX_STRIP_WIDTH wide at most;
+        high frequencies on top.
+    """
+    ink = np.clip(1.0 - mel[::-1] / _STRIP_FLOOR_DB, 0.0, 1.0)
+    image = Image.fromarray(np.rint(255.0 * (1.0 - ink)).astype(np.uint8))
+    if image.width > MAX_STRIP_WIDTH:
+        image = image.resize((MAX_STRIP_WIDTH, N_MELS), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=_STRIP_QUALITY, optimize=True)
+    return buffer.getvalue()
 
 
 def draw_mels(rows: dict[str, str | Path], path: Path, title: str) -> None:

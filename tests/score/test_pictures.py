@@ -1,6 +1,9 @@
+import io
+
 import matplotlib.image
 import numpy as np
 import pytest
+from PIL import Image
 
 from espnet_vibevoice.data.audio import write_wav
 from espnet_vibevoice.score import pictures
@@ -72,3 +75,18 @@ def test_draw_mels_silence_and_short_audio_work(tmp_path):
     rows = {"a": tmp_path / "silent.wav", "b": tmp_path / "short.wav"}
     pictures.draw_mels(rows, tmp_path / "u1.png", "u1")
     assert (tmp_path / "u1.png").stat().st_size > 1000
+
+
+def test_encode_strip_is_dark_where_there_is_sound():
+    mel = np.full((80, 100), -80.0)
+    mel[:20, 50:] = 0.0  # low bands of the second half
+    image = Image.open(io.BytesIO(pictures.encode_strip(mel)))
+    assert (image.format, image.mode, image.size) == ("JPEG", "L", (100, 80))
+    tones = np.asarray(image, dtype=float)
+    assert tones[62:, 52:].mean() < 20
+    assert tones[:58].mean() > 235 and tones[:, :48].mean() > 235
+
+
+def test_encode_strip_of_a_long_recording_is_bounded():
+    strip = pictures.encode_strip(np.full((80, 5000), -10.0))
+    assert Image.open(io.BytesIO(strip)).size == (pictures.MAX_STRIP_WIDTH, 80)

@@ -323,7 +323,7 @@ def test_comparison_votes_are_blind_go_on_and_are_saved(browser, comparison):
     open_page(browser, comparison)
     start_blind(browser)
     seen, keys = [], {"1": "A", "2": "B", "0": "same"}
-    for number, key in enumerate("120", start=1):
+    for number, key in enumerate("102", start=1):
         assert browser.find_element(By.ID, "progress").text == f"{number} of 3"
         shown = browser.find_element(By.TAG_NAME, "body").text
         assert "first" not in shown and "other" not in shown
@@ -363,6 +363,7 @@ def test_comparison_votes_are_blind_go_on_and_are_saved(browser, comparison):
         ]
         assert 0.6 < float(row[6]) < 5
         assert row[7].endswith("Z")
+    assert any(row[3] == "B" and row[4] != "same" for row in rows)  # sides count
 
 
 def test_comparison_order_and_sides_follow_seed_and_listener(browser, comparison):

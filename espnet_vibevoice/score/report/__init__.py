@@ -1,0 +1,1 @@
+"""Pages that one listens to: of one scored set, and of several systems."""
