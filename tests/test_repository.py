@@ -29,6 +29,7 @@ REGISTRY_HOST = re.compile(
 # How ESPnet lays the shared parts of a recipe; the targets may be absent until linked.
 SHARED_LINKS = {
     "tts.sh": {"../../TEMPLATE/tts1/tts.sh"},
+    "evaluate.sh": {"../../TEMPLATE/tts1/evaluate.sh"},
     "path.sh": {"../../TEMPLATE/tts1/path.sh"},
     "db.sh": {"../../TEMPLATE/tts1/db.sh", "../../TEMPLATE/asr1/db.sh"},
     "scripts": {"../../TEMPLATE/asr1/scripts"},

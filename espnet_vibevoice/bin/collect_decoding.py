@@ -1,4 +1,8 @@
-"""Gather decoded wavs, look at each, draw some beside natural speech (stage 7)."""
+"""Gather decoded wavs, look at each, draw some beside natural speech (stage 7).
+
+Writes wav/wav.scp, decoding.tsv and decoding.json, and failures.tsv where utterances
+have no wav. Fails only if none has one.
+"""
 
 import argparse
 from pathlib import Path
@@ -20,18 +24,12 @@ def get_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Collect, draw, print a summary."""
     args = get_parser().parse_args()
-    decoded = collect_decoding(read_table(args.data_dir / "text"), args.out_dir)
-    from espnet_vibevoice.score.pictures import draw_mels
+    collected = collect_decoding(read_table(args.data_dir / "text"), args.out_dir)
+    from espnet_vibevoice.score.decoding_pictures import draw_examples
 
-    natural = read_table(args.data_dir / "wav.scp")
-    for utterance in decoded[: args.pictures]:
-        utt_id = utterance.utt_id
-        rows = {
-            "natural": natural[utt_id],
-            "decoded": args.out_dir / "wav" / f"{utt_id}.wav",
-        }
-        draw_mels(rows, args.out_dir / "images" / f"{utt_id}.png", utt_id)
-    print(f"{args.out_dir.name}: {summarize_decoding(decoded)}")
+    drawn = [utterance.utt_id for utterance in collected.decoded[: args.pictures]]
+    draw_examples(drawn, read_table(args.data_dir / "wav.scp"), args.out_dir)
+    print(f"{args.out_dir.name}: {summarize_decoding(collected)}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import argparse
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from espnet2.tts.abs_tts import AbsTTS
@@ -111,6 +112,74 @@ class VibeVoiceTTS(AbsTTS):
     @abstractmethod
     def forget_voices(self) -> None:
         """Forget what was read of voices with weights that may change."""
+
+    @abstractmethod
+    def check_decoding(
+        self, voice_prompt: str | Sequence[str] | None, options: Mapping[str, Any]
+    ) -> None:
+        """Read the voice and check the options that texts are to be spoken with.
+
+        Args:
+            voice_prompt (str | Sequence[str] | None): Voice, or one of each speaker, in
+                place of that of ``tts_conf``.
+            options (Mapping): As ``inference`` takes them.
+
+        Raises:
+            FileNotFoundError: If there is no such voice.
+            RuntimeError: If the base cannot read it.
+            ValueError: If it is unusable, or an option is unknown or out of range.
+        """
+
+    @abstractmethod
+    def speak_texts(
+        self,
+        texts: Sequence[torch.Tensor],
+        seeds: Sequence[int],
+        voice_prompt: Any = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, torch.Tensor]]:
+        """Speak several texts side by side.
+
+        Each sounds as by ``inference`` with its seed: exactly so if it is the only
+        one, up to rounding among others.
+
+        Args:
+            texts (Sequence[Tensor]): Token ids of each (T_text,).
+            seeds (Sequence[int]): Seed of the noise of each.
+            voice_prompt (Any): Voice of all, as ``inference`` takes it.
+            options (Mapping | None): Likewise.
+
+        Returns:
+            list[dict]: What ``inference`` returns of each.
+
+        Raises:
+            RuntimeError: If the model makes values that are not finite.
+            ValueError: If a text cannot be spoken, see ``inference``.
+        """
+
+    @abstractmethod
+    def speak_first_frame(
+        self,
+        text: torch.Tensor,
+        seed: int,
+        voice_prompt: Any = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> torch.Tensor:
+        """Speak a text as a stream and stop at its first frame, to time it.
+
+        Args:
+            text (Tensor): Token ids (T_text,).
+            seed (int): Seed of the noise.
+            voice_prompt (Any): Voice, as ``inference`` takes it.
+            options (Mapping | None): Likewise.
+
+        Returns:
+            Tensor: Samples of the frame (hop_samples,); (0,) if the model says nothing.
+
+        Raises:
+            RuntimeError: If the model makes values that are not finite.
+            ValueError: If the text cannot be spoken.
+        """
 
     @abstractmethod
     def speak_row(self, row: Mapping[str, torch.Tensor], seed: int) -> torch.Tensor:

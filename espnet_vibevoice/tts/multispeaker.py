@@ -19,11 +19,12 @@ from espnet_vibevoice.models.multispeaker import MultispeakerModel
 from espnet_vibevoice.models.multispeaker_config import MULTISPEAKER_TYPE
 from espnet_vibevoice.models.multispeaker_generation import (
     ScriptPrompt,
-    generate_script,
+    generate_scripts,
 )
 from espnet_vibevoice.models.multispeaker_losses import MultispeakerLossSettings
 from espnet_vibevoice.models.multispeaker_script import find_speech_tokens
 from espnet_vibevoice.models.multispeaker_sequence import MultispeakerBatch
+from espnet_vibevoice.models.multispeaker_streaming import stream_script
 from espnet_vibevoice.tts.conf import load_base_tokenizer
 from espnet_vibevoice.tts.decoding_options import override_settings
 from espnet_vibevoice.tts.decoding_prompt import make_prompt, take_prompt
@@ -288,11 +289,45 @@ class VibeVoiceMultispeakerTTS(VibeVoiceTTS):
                 too short, the prompt is too long, or an option is unknown or out of
                 range.
         """
-        settings = override_settings(self.generation_settings, options)
-        given = self.voice_prompt if voice_prompt is None else voice_prompt
-        voices = self._voices.read(self.model, given)
-        prompt = make_prompt(self.tokenizer, text, voices)
-        return {"wav": self._speak(prompt, settings, seed)}
+        if seed is None:
+            seed = int(torch.randint(2**62, (1,)))
+        return self.speak_texts([text], [seed], voice_prompt, options)[0]
+
+    def check_decoding(
+        self, voice_prompt: str | Sequence[str] | None, options: Mapping[str, Any]
+    ) -> None:
+        """Read the voices and check options, see `VibeVoiceTTS.check_decoding`."""
+        override_settings(self.generation_settings, options)
+        self._read_voices(voice_prompt)
+
+    def speak_texts(
+        self,
+        texts: Sequence[torch.Tensor],
+        seeds: Sequence[int],
+        voice_prompt: VoiceFile | Sequence[VoiceFile] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, torch.Tensor]]:
+        """Speak several scripts side by side, see `VibeVoiceTTS.speak_texts`."""
+        settings = override_settings(self.generation_settings, options or {})
+        voices = self._read_voices(voice_prompt)
+        prompts = [make_prompt(self.tokenizer, text, voices) for text in texts]
+        waveforms = self._speak(prompts, settings, seeds)
+        return [{"wav": waveform} for waveform in waveforms]
+
+    def speak_first_frame(
+        self,
+        text: torch.Tensor,
+        seed: int,
+        voice_prompt: VoiceFile | Sequence[VoiceFile] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> torch.Tensor:
+        """Make the first frame, see `VibeVoiceTTS.speak_first_frame`."""
+        settings = override_settings(self.generation_settings, options or {})
+        prompt = make_prompt(self.tokenizer, text, self._read_voices(voice_prompt))
+        generator = torch.Generator().manual_seed(seed)
+        with autocast(self.memory, self.device):
+            chunks = stream_script(self.model, prompt, settings, generator)
+            return next(chunks).waveform
 
     def speak_row(self, row: Mapping[str, torch.Tensor], seed: int) -> torch.Tensor:
         """Speak the script of a row with its own voices, see `VibeVoiceTTS.speak_row`.
@@ -301,21 +336,33 @@ class VibeVoiceMultispeakerTTS(VibeVoiceTTS):
         have other lengths, do not take their place.
         """
         prompt = take_prompt(self.tokenizer, row)
-        return self._speak(prompt, self.generation_settings, seed)
+        return self._speak([prompt], self.generation_settings, [seed])[0]
 
     def forget_voices(self) -> None:
         """Keep the voices: they come from the codec, which nothing trains."""
 
+    def _read_voices(
+        self, voice_prompt: VoiceFile | Sequence[VoiceFile] | None
+    ) -> list[torch.Tensor]:
+        """Read voices, or those of ``tts_conf``, (T_lat, D_ac) each."""
+        given = self.voice_prompt if voice_prompt is None else voice_prompt
+        return self._voices.read(self.model, given)
+
     def _speak(
-        self, prompt: ScriptPrompt, settings: ScriptSettings, seed: int | None
-    ) -> torch.Tensor:
-        """Speak from a prompt: waveform (T_wav,)."""
-        if seed is None:
-            seed = int(torch.randint(2**62, (1,)))
-        generator = torch.Generator().manual_seed(seed)
+        self,
+        prompts: Sequence[ScriptPrompt],
+        settings: ScriptSettings,
+        seeds: Sequence[int],
+    ) -> list[torch.Tensor]:
+        """Speak from prompts: waveform of each (T_wav,), a frame at least."""
         with autocast(self.memory, self.device):
-            waveform = generate_script(self.model, prompt, settings, generator).waveform
-        if len(waveform) > 0:
-            return waveform
-        logger.warning("the model made no frame of speech: a frame of silence is given")
-        return waveform.new_zeros(self.model.acoustic_tokenizer.hop_samples)
+            results = generate_scripts(self.model, prompts, settings, seeds)
+        hop_samples = self.model.acoustic_tokenizer.hop_samples
+        waveforms = [result.waveform for result in results]
+        for row, waveform in enumerate(waveforms):
+            if len(waveform) == 0:
+                logger.warning(
+                    "the model made no frame of speech: a frame of silence is given"
+                )
+                waveforms[row] = waveform.new_zeros(hop_samples)
+        return waveforms

@@ -13,15 +13,12 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet_vibevoice.adapters.strategies import build_plan
 from espnet_vibevoice.models.batch import PromptBatch
 from espnet_vibevoice.models.config import REALTIME_TYPE
-from espnet_vibevoice.models.generation import (
-    GenerationSettings,
-    generate,
-    start_branches,
-)
+from espnet_vibevoice.models.generation import GenerationSettings, generate_batch
 from espnet_vibevoice.models.losses import RealtimeLossSettings
 from espnet_vibevoice.models.memory import MemorySettings, autocast
 from espnet_vibevoice.models.realtime import RealtimeModel
 from espnet_vibevoice.models.sequence import validate_prompt_text_type
+from espnet_vibevoice.models.streaming import stream
 from espnet_vibevoice.models.voice_prompt import VoicePrompt
 from espnet_vibevoice.tts.conf import load_base_tokenizer
 from espnet_vibevoice.tts.decoding_options import override_settings
@@ -294,15 +291,45 @@ class VibeVoiceRealtimeTTS(VibeVoiceTTS):
             ValueError: If the text is empty, an option is unknown or out of range, or
                 the voice prompt is of another base.
         """
-        settings = override_settings(self.generation_settings, options)
         if seed is None:
             seed = int(torch.randint(2**62, (1,)))
+        return self.speak_texts([text], [seed], voice_prompt, options)[0]
+
+    def check_decoding(
+        self, voice_prompt: str | None, options: Mapping[str, Any]
+    ) -> None:
+        """Read the voice and check options, see `VibeVoiceTTS.check_decoding`."""
+        override_settings(self.generation_settings, options)
+        self._read_voice(voice_prompt)
+
+    def speak_texts(
+        self,
+        texts: Sequence[torch.Tensor],
+        seeds: Sequence[int],
+        voice_prompt: str | Path | VoicePrompt | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, torch.Tensor]]:
+        """Speak several texts side by side, see `VibeVoiceTTS.speak_texts`."""
+        settings = override_settings(self.generation_settings, options or {})
+        with autocast(self.memory, self.device):
+            voices = [self._read_voice(voice_prompt)] * len(texts)
+            results = generate_batch(self.model, texts, settings, seeds, voices)
+        return [{"wav": r.waveform, "prob": r.eos_probability} for r in results]
+
+    def speak_first_frame(
+        self,
+        text: torch.Tensor,
+        seed: int,
+        voice_prompt: str | Path | VoicePrompt | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> torch.Tensor:
+        """Make the first frame, see `VibeVoiceTTS.speak_first_frame`."""
+        settings = override_settings(self.generation_settings, options or {})
         generator = torch.Generator().manual_seed(seed)
-        with autocast(self.memory, text.device):
-            prompt = self._voices.read(self.model, voice_prompt or self.voice_prompt)
-            branches = start_branches(self.model, prompt)
-            result = generate(self.model, text, settings, generator, branches=branches)
-        return {"wav": result.waveform, "prob": result.eos_probability}
+        with autocast(self.memory, self.device):
+            voice = self._read_voice(voice_prompt)
+            chunks = stream(self.model, text, settings, generator, prompt=voice)
+            return next(chunks).waveform
 
     def speak_row(self, row: Mapping[str, torch.Tensor], seed: int) -> torch.Tensor:
         """Speak the text of a row, see `VibeVoiceTTS.speak_row`."""
@@ -317,3 +344,10 @@ class VibeVoiceRealtimeTTS(VibeVoiceTTS):
     def forget_voices(self) -> None:
         """Have voices read again: their caches come from the weights."""
         self._voices.forget()
+
+    def _read_voice(
+        self, voice_prompt: str | Path | VoicePrompt | None
+    ) -> VoicePrompt | None:
+        """Read a voice, or that of ``tts_conf``."""
+        with autocast(self.memory, self.device):
+            return self._voices.read(self.model, voice_prompt or self.voice_prompt)

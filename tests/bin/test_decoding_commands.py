@@ -37,12 +37,24 @@ def test_commands_of_stage_7_decode_once_and_draw(run, data_dir, tmp_path):
     assert images == ["u1.png", "u2.png"]
 
 
-def test_collect_decoding_missing_wav_fails_in_one_line(run, data_dir, tmp_path):
+def test_collect_decoding_nothing_decoded_fails_in_one_line(run, data_dir, tmp_path):
     words = ["--data_dir", data_dir, "--out_dir", tmp_path / "test"]
     status, _, said = run("collect_decoding", *words)
     assert status == 1
-    assert said.startswith("error: 3 of 3 utterances have no wav")
+    assert said.startswith("error: none of 3 utterances was decoded")
     assert said.count("\n") == 1
+
+
+def test_collect_decoding_bad_natural_speech_costs_its_picture_alone(
+    run, data_dir, tmp_path
+):
+    out = tmp_path / "test"
+    for utt_id in ("u1", "u3"):
+        write_wav(out / f"wav/{utt_id}.wav", np.full(24000, 0.1), 24000)
+    (data_dir / "u1.wav").write_bytes(b"")
+    status, said, _ = run("collect_decoding", "--data_dir", data_dir, "--out_dir", out)
+    assert (status, said.split("; ")[-1]) == (0, "1 failed, see failures.tsv\n")
+    assert [path.name for path in (out / "images").iterdir()] == ["u3.png"]
 
 
 def test_divide_decoding_missing_text_fails(run, tmp_path):

@@ -26,6 +26,7 @@ RECIPES = {
 }
 LINKS = {
     "tts.sh": "../../TEMPLATE/tts1/tts.sh",
+    "evaluate.sh": "../../TEMPLATE/tts1/evaluate.sh",
     "path.sh": "../../TEMPLATE/tts1/path.sh",
     "cmd.sh": "../../TEMPLATE/tts1/cmd.sh",
     "db.sh": "../../TEMPLATE/tts1/db.sh",
@@ -33,6 +34,7 @@ LINKS = {
     "local/path.sh": "../../../mini_fa/tts1/local/path.sh",
     "conf/train.yaml": "../../../../conf/realtime_lora.yaml",
     "conf/decode.yaml": "../../../../conf/decode_realtime.yaml",
+    "conf/score.yaml": "../../../../conf/score.yaml",
     "conf/slurm.conf": "../../../mini_fa/tts1/conf/slurm.conf",
 }
 FAKE_WGET = """#!/bin/sh

@@ -83,6 +83,16 @@ class Recipe:
         """Folder of the decoded test set."""
         return self.experiment / "decode_valid.diffusion_loss.best" / "test"
 
+    @property
+    def ceilings(self) -> Path:
+        """Folder of what is known of the natural test set."""
+        return self.folder / "dump/ceilings/test"
+
+    @property
+    def recognizer(self) -> Path:
+        """Folder of the recogniser that the recipe scores with."""
+        return self.root / "egs2/mini_fa/asr1/exp/asr_mini"
+
     def copy(self, target: Path) -> "Recipe":
         """Copy everything, times included, so that it still counts as up to date."""
         shutil.copytree(self.root / "egs2", target / "egs2", symlinks=True)
@@ -217,6 +227,36 @@ def make_recipe(root: Path) -> Recipe:
     return recipe
 
 
+def make_recognizer(folder: Path) -> None:
+    """Write a random recogniser where the recipe's own would lie.
+
+    What it hears is nonsense; a trained one is not what these tests are about.
+    """
+    import torch
+    import yaml
+    from espnet2.tasks.asr import ASRTask
+
+    letters = sorted(set("".join(sum(SENTENCES.values(), []))) - {" "})
+    config = ASRTask.get_default_config() | {
+        "token_list": ["<blank>", "<unk>", "<space>", *letters, "<sos/eos>"],
+        "token_type": "char",
+        "frontend_conf": {"fs": 16000, "n_fft": 512, "hop_length": 160, "n_mels": 8},
+        "specaug": None,
+        "normalize": None,
+        "encoder": "conformer",
+        "encoder_conf": {"output_size": 8, "attention_heads": 2, "linear_units": 8}
+        | {"num_blocks": 1, "use_flash_attn": False},
+        "decoder": None,
+        "model_conf": {"ctc_weight": 1.0},
+    }
+    folder.mkdir(parents=True)
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    torch.manual_seed(0)
+    model, _ = ASRTask.build_model_from_file(path, None, "cpu")
+    torch.save(model.state_dict(), folder / "valid.cer_ctc.best.pth")
+
+
 def _give_raw_texts(recipe: Recipe, finished: Recipe) -> None:
     """Let stage 1 write raw texts anew each time, of the audio of another recipe.
 
@@ -260,7 +300,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     with FileLock(f"{root}.lock"):
         if not (root / "run.log").is_file():
             shutil.rmtree(root, ignore_errors=True)  # of a worker that was ended
-            output = make_recipe(root).succeed(1, 7)
+            recipe = make_recipe(root)
+            make_recognizer(recipe.recognizer)
+            output = recipe.succeed(1, 7)
             (root / "run.log").write_text(output, encoding="utf-8")
     return Recipe(root)
 

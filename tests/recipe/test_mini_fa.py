@@ -47,9 +47,9 @@ def test_run_decoding_gives_plausible_wavs_of_the_whole_test_set(finished):
         assert np.sqrt(np.mean(waveform**2)) > 0.003  # -50 dBFS
         assert np.mean(np.abs(waveform) > 0.999) < 0.001
     header, *rows = (
-        (finished.decoded / "utterances.tsv").read_text(encoding="utf-8").splitlines()
+        (finished.decoded / "decoding.tsv").read_text(encoding="utf-8").splitlines()
     )
-    assert header == "utterance\tseconds\tlevel_dbfs\tpeak\tfaults"
+    assert header.startswith("utterance\tseconds\tlevel_dbfs\tpeak\tfaults")
     assert [row.split("\t")[0] for row in rows] == TEST_UTTERANCES
     assert {row.split("\t")[4] for row in rows} == {""}
 
@@ -98,12 +98,16 @@ def stats_folder():
         ("exp/tts_t/valid.diffusion_loss.ave_2best.pth", 1),
         ("exp/tts_t/decode_*/test/images/*.png", 2),
         ("exp/tts_t/decode_*/test/probs/*.png", 2),
-        ("exp/tts_t/decode_*/test/log/tts_inference.*.log", 2),
+        ("exp/tts_t/decode_*/test/log/decode.*.log", 2),
         ("dump/raw/org/train/logs/format.*.log", 2),
         ("dump/latents/train/logs/dump_latents.*.log", 2),
         ("dump/token_list/hugging_face/token_rate.txt", 1),
         ("dump/token_list/hugging_face/token_rate.png", 1),
         ("dump/raw/*/filter_report.txt", 3),
+        ("dump/ceilings/test/resynthesis/wav/*.wav", 2),
+        ("dump/ceilings/test/*/asr_mini_ctc/log/recognize.1.log", 2),
+        ("exp/tts_t/decode_*/test/score/report.html", 1),
+        ("exp/tts_t/RESULTS.md", 1),
     ],
 )
 def test_run_leaves_logs_and_pictures(finished, pattern, count):
@@ -125,7 +129,7 @@ def test_run_again_recomputes_nothing(copied):
     before = snapshot(copied)
     output = copied.succeed(1, 7)
     assert snapshot(copied) == before
-    assert output.count("is up to date") == 14
+    assert output.count("is up to date") == 20
 
 
 def test_run_texts_are_the_sentences_and_the_model_knows_its_cleaner(finished):

@@ -179,10 +179,11 @@ def test_inference_puts_voices_into_the_prompt(make_tts, tokenizer, recordings):
     tts = make_tts(voice_prompt=recordings, max_frames=2).eval()
     spoken = []
 
-    def record(prompt, settings, seed):
+    def record(prompts, settings, seeds):
+        (prompt,) = prompts
         lengths = [len(voice) for voice in prompt.voices]
         spoken.append((prompt.layout.ids.tolist(), lengths))
-        return torch.zeros(1)
+        return [torch.zeros(1)]
 
     tts._speak = record
     tts.inference(torch.tensor(tokenizer.encode(DIALOGUE)))

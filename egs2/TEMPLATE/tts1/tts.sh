@@ -7,7 +7,7 @@
 set -euo pipefail
 
 log() {
-    echo "$(date '+%Y-%m-%dT%H:%M:%S') (tts.sh:${BASH_LINENO[0]}) $*"
+    echo "$(date '+%Y-%m-%dT%H:%M:%S') (${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}) $*"
 }
 fail() {
     echo "error: $*" >&2
@@ -80,6 +80,15 @@ inference_config=       # decoding configuration (YAML)
 inference_args=         # further options of tts_inference
 inference_tag=          # name of the decoding folder
 inference_model=valid.loss.best.pth # checkpoint to decode with
+batch_size=             # texts decoded side by side; empty: as the device likes
+score_config=           # what to score with (YAML) | none; conf/score.yaml if there
+asr_config=             # config.yaml of ESPnet recognisers, instead of score_config's
+asr_model_file=         # their checkpoints, in the same order
+asr_model_tag=          # tags of published ESPnet recognisers
+whisper_model=          # Whisper models, e.g. openai/whisper-large-v3
+speaker_model=          # wavlm:NAME | espnet:TAG | espnet:MODEL.pth | none
+versa_config=           # configuration of VERSA | none
+max_utts=               # utterances to hear in the report; empty: of score_config
 vocoder_file=none       # only none: the codec makes the waveform
 
 help_message="Usage: $0 --train_set NAME --valid_set NAME --test_sets NAMES [options]
@@ -109,7 +118,9 @@ for _rule in feats_type=raw token_type=hugging_face feats_normalize=none \
     [[ "|${_rule#*=}|" == *"|${!_name}|"* ]] || { echo "tts.sh: --${_name} ${!_name}:" \
         "only ${_rule#*=} is possible with VibeVoice models" >&2; exit 2; }
 done
-for _file in ${train_config} ${inference_config}; do
+[ -n "${score_config}" ] || [ ! -e conf/score.yaml ] || score_config=conf/score.yaml
+[ "${score_config}" != none ] || score_config=
+for _file in ${train_config} ${inference_config} ${score_config}; do
     [ -f "${_file}" ] || { echo "tts.sh: no such file: ${_file}" >&2; exit 2; }
 done
 
@@ -161,6 +172,7 @@ begin() { # STAGE TEXT: its first line
 }
 # The settings of the model that data stages need, as the training would see them.
 model_opts=(--train_config "${train_config}" --train_args "${train_args}")
+scoring_status=0 # 3: some scores have no value
 
 # ------------------------------------------------------------------ stages 1 to 4
 if ! "${skip_data_prep}"; then
@@ -351,39 +363,15 @@ fi
 
 # ------------------------------------------------------------------ stages 7 and 8
 if ! "${skip_eval}" && wants 7; then
-    begin 7 "Decoding: ${tts_exp}/${inference_tag}"
+    begin 7 "Decoding and scoring: ${tts_exp}/${inference_tag}"
     need_model
-    "${gpu_inference}" && _cmd="${cuda_cmd} --gpu 1" _ngpu=1 || _cmd=${decode_cmd} _ngpu=0
+    . ./evaluate.sh
     for dset in ${test_sets}; do
-        _src=${data_feats}/${dset} _dst=${tts_exp}/${inference_tag}/${dset}
-        need "${_src}/.done" 3
-        _inputs=(--option "inference_args=${inference_args}" --input "${_src}/text"
-            "${tts_exp}/${inference_model}" "${tts_exp}/config.yaml" ${inference_config})
-        ! is_done "${_dst}" "${_dst}/.done" "${_inputs[@]}" || continue
-        if ! ours stamp check "${_dst}/.started" "${_inputs[@]}" >/dev/null; then
-            rm -rf "${_dst}" # decoded by another model or with other options
-            mkdir -p "${_dst}"
-            ours stamp write "${_dst}/.started" "${_inputs[@]}"
-        fi
-        _nj=$(ours divide_decoding --text "${_src}/text" --out_dir "${_dst}" \
-            --nj "${inference_nj}")
-        if [ "${_nj}" -gt 0 ]; then
-            log "${_src}: ${_nj} jobs, logs: ${_dst}/log/tts_inference.*.log"
-            ${_cmd} --progress 'inference speed' --progress_total \
-                "$(cat "${_dst}"/log/keys.*.scp | wc -l)" \
-                JOB=1:"${_nj}" "${_dst}/log/tts_inference.JOB.log" \
-                ${python} -m espnet2.bin.tts_inference --ngpu "${_ngpu}" \
-                --data_path_and_name_and_type "${_src}/text,text,text" \
-                --key_file "${_dst}/log/keys.JOB.scp" \
-                --model_file "${tts_exp}/${inference_model}" \
-                --train_config "${tts_exp}/config.yaml" \
-                --output_dir "${_dst}/log/output.JOB" --vocoder_file "${vocoder_file}" \
-                ${inference_config:+--config ${inference_config}} ${inference_args}
-        fi
-        ours collect_decoding --data_dir "${_src}" --out_dir "${_dst}"
-        ours stamp write "${_dst}/.done" "${_inputs[@]}"
+        need "${data_feats}/${dset}/.done" 3
+        decode_set "${dset}"
     done
     log "in ${tts_exp}/${inference_tag}/{${test_sets// /,}}: wav, images, probs"
+    "${skip_scoring}" || score_sets ${test_sets}
     finish 7
 fi
 
@@ -397,4 +385,6 @@ if ! "${skip_packing}" && wants 8; then
         --outpath "${packed_model}"
     finish 8
 fi
+[ "${scoring_status}" -eq 0 ] || log "Some scores have no value, with reasons above"
 log "Successfully finished. [elapsed=${SECONDS}s]"
+exit "${scoring_status}"

@@ -1,0 +1,1 @@
+"""Recognisers that read synthesized speech back: ESPnet models and Whisper."""
