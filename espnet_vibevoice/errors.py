@@ -8,6 +8,14 @@ import os
 import sys
 from collections.abc import Callable
 
+# How torch and its libraries say that memory ran out, most without a class for it.
+_MEMORY_WORDS = (
+    "DefaultCPUAllocator",
+    "can't allocate memory",
+    "out of memory",
+    "ALLOC_FAILED",
+)
+
 
 class UtteranceError(ValueError):
     """One utterance is unusable; data preparation may skip and list it.
@@ -38,6 +46,17 @@ def summarize_faults(faults: list[str], limit: int = 10) -> str:
     shown = "; ".join(faults[:limit])
     rest = len(faults) - limit
     return f"{shown}; and {rest} more" if rest > 0 else shown
+
+
+def is_out_of_memory(err: BaseException) -> bool:
+    """Tell whether an error means that memory ran out, on a GPU or the CPU.
+
+    Args:
+        err (BaseException): What was raised.
+    """
+    if isinstance(err, MemoryError):
+        return True
+    return any(words in str(err) for words in _MEMORY_WORDS)
 
 
 def run_command(main: Callable[[], int | None]) -> None:

@@ -1,6 +1,12 @@
 import pytest
+import torch
 
-from espnet_vibevoice.errors import UtteranceError, run_command, summarize_faults
+from espnet_vibevoice.errors import (
+    UtteranceError,
+    is_out_of_memory,
+    run_command,
+    summarize_faults,
+)
 
 
 def raise_error(error):
@@ -64,3 +70,17 @@ def test_utterance_error_tells_utterance_reason_and_detail():
 def test_summarize_faults_shows_the_first_ones_and_counts_the_rest():
     assert summarize_faults(["a", "b", "c"], limit=2) == "a; b; and 1 more"
     assert summarize_faults(["a", "b"], limit=2) == "a; b"
+
+
+@pytest.mark.parametrize(
+    ("err", "wanted"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), True),
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("shapes do not fit"), False),
+    ],
+)
+def test_is_out_of_memory_knows_torchs_ways(err, wanted):
+    assert is_out_of_memory(err) is wanted

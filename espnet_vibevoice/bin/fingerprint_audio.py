@@ -11,7 +11,7 @@ from pathlib import Path
 
 from espnet_vibevoice.data.kaldi import iterate_table
 from espnet_vibevoice.errors import run_command
-from espnet_vibevoice.score.conf import add_score_options, read_score_conf
+from espnet_vibevoice.score.conf import add_score_options, read_given_conf
 from espnet_vibevoice.score.measure_journal import fingerprint_files
 
 
@@ -26,14 +26,15 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Print the digest."""
-    args = get_parser().parse_args()
+    parser = get_parser()
+    args = parser.parse_args()
     digest = hashlib.sha256()
     for utt_id, path in iterate_table(args.wav_scp):
         digest.update(f"{utt_id} {path} {fingerprint_files(path)}\n".encode())
     if args.recognizer is not None:
         from espnet_vibevoice.score.recognition.journal import fingerprint_recognizer
 
-        conf = read_score_conf(args.score_config, args)
+        conf = read_given_conf(parser, args)
         spec = conf.find_recognizer(args.recognizer)
         digest.update(fingerprint_recognizer(spec).encode())
     sys.stdout.write(f"{digest.hexdigest()}\n")

@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from espnet_vibevoice.errors import run_command
-from espnet_vibevoice.score.conf import add_score_options, read_score_conf
+from espnet_vibevoice.score.conf import add_score_options, read_given_conf
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -20,8 +20,9 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Print the lines."""
-    args = get_parser().parse_args()
-    for spec in read_score_conf(args.score_config, args).recognizers:
+    parser = get_parser()
+    args = parser.parse_args()
+    for spec in read_given_conf(parser, args).recognizers:
         needed = spec.recipe if spec.recipe and spec.list_missing_files() else ""
         sys.stdout.write(f"{spec.name}\t{needed}\n")
 

@@ -10,7 +10,7 @@ import sys
 
 from espnet_vibevoice.data.audio_source import SourceList
 from espnet_vibevoice.errors import run_command
-from espnet_vibevoice.score.conf import add_score_options, read_score_conf
+from espnet_vibevoice.score.conf import add_score_options, read_given_conf
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -33,9 +33,10 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Recognise one part."""
-    args = get_parser().parse_args()
+    parser = get_parser()
+    args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    conf = read_score_conf(args.score_config, args)
+    conf = read_given_conf(parser, args)
     spec = conf.find_recognizer(args.recognizer)
     # imported here: it takes seconds, and wrong options shall be told at once
     from espnet_vibevoice.score.recognition.recognizer import RecognizerUnavailable

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from espnet_vibevoice.errors import run_command
-from espnet_vibevoice.score.conf import add_score_options, read_score_conf
+from espnet_vibevoice.score.conf import add_score_options, read_given_conf
 
 STATUS_WITH_GAPS = 3
 
@@ -52,10 +52,13 @@ def main() -> int:
     if args.nj < 1:
         parser.error(f"argument --nj: got {args.nj}, wanted 1 or more")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    conf = read_score_conf(args.score_config, args)
-    from espnet_vibevoice.score.report_step import REPORT, refresh_report
-    from espnet_vibevoice.score.request import ScoreRequest
-    from espnet_vibevoice.score.scoring import score_set
+    conf = read_given_conf(parser, args)
+    from espnet_vibevoice.score.scoring import (
+        REPORT,
+        ScoreRequest,
+        refresh_report,
+        score_set,
+    )
     from espnet_vibevoice.score.set_files import SetFiles
     from espnet_vibevoice.score.table import format_terminal_table
 

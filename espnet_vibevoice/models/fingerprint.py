@@ -130,3 +130,26 @@ def _describe(place: _Place) -> str:
         ):
             digest.update(data)
     return f"{place.name} {place.dtype} {place.shape} {digest.hexdigest()}\n"
+
+
+def check_fingerprint(base: str, wanted: str | None) -> str:
+    """Compute the fingerprint of a base and compare it.
+
+    Args:
+        base (str): Folder, its config.json, or hub id.
+        wanted (str | None): What ``tts_conf`` says it is; None: nothing.
+
+    Returns:
+        str: The fingerprint.
+
+    Raises:
+        ValueError: If it is another one.
+    """
+    found = fingerprint_weights(resolve_base(base))
+    if wanted is not None and wanted != found:
+        raise ValueError(
+            f"{base} has the fingerprint {found}, but tts_conf base_fingerprint is "
+            f"{wanted}: the weights are another base's, or were changed. Set base to "
+            "the one that was trained on."
+        )
+    return found

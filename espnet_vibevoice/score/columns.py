@@ -12,6 +12,7 @@ OK, FAILED, INCOMPLETE = "ok", "failed", "incomplete"
 STATUSES = (OK, FAILED, INCOMPLETE)
 
 # Error rates as fractions; ZWNJ kept, merged to nothing, read as a space.
+READING_SUFFIXES = {"kept": "", "merged": "_zwnj_merged", "space": "_zwnj_space"}
 RATES = (
     "cer",
     "wer",
@@ -28,13 +29,15 @@ EDITS = (
     "word_insertions",
     "word_deletions",
 )
+# Characters and words of the references, and how many of them are which edits.
+COUNTS = ("char_reference", *EDITS[:3], "word_reference", *EDITS[3:])
 # Against the natural audio of the same utterance, which therefore has none itself.
 AGAINST_NATURAL = ("mcd", "log_f0_rmse", "duration_ratio")
 SIGNAL = (*AGAINST_NATURAL, "silence_share")
 SIMILARITY = "speaker_similarity"
 FAULTS = ("empty", "cut", "endless", "repeated")
 FAILURE_RATES = ("failure_rate", *(f"{fault}_rate" for fault in FAULTS))
-MEASURES = (*RATES, *EDITS, *SIGNAL, SIMILARITY, *FAILURE_RATES)
+_LOWER_IS_BETTER = (*RATES, *EDITS, "mcd", "log_f0_rmse", *FAILURE_RATES)
 
 COLUMNS = (
     "utterance",
@@ -48,10 +51,7 @@ COLUMNS = (
     "hypothesis",
     "cer",
     "wer",
-    "char_reference",
-    *EDITS[:3],
-    "word_reference",
-    *EDITS[3:],
+    *COUNTS,
     *RATES[2:],
     *SIGNAL,
     SIMILARITY,
@@ -77,3 +77,15 @@ def list_recognizer_columns(name: str) -> list[str]:
 def name_versa(measure: str) -> str:
     """Name a measure of VERSA, e.g. ``versa_utmos``."""
     return f"versa_{measure}"
+
+
+def find_direction(measure: str) -> int:
+    """Return 1 if more is better, -1 if less is, 0 where that is not said.
+
+    Ratios and shares of silence are best where natural speech has them; measures of
+    VERSA are of either kind.
+    """
+    base = measure.partition("@")[0]
+    if base == SIMILARITY:
+        return 1
+    return -1 if base in _LOWER_IS_BETTER else 0

@@ -13,6 +13,7 @@ from espnet_vibevoice.score.columns import (
     RESYNTHESIS,
     SYNTHESIS,
     SYSTEMS,
+    find_direction,
 )
 from espnet_vibevoice.score.comparison_systems import (
     Agreement,
@@ -22,7 +23,6 @@ from espnet_vibevoice.score.comparison_systems import (
 )
 from espnet_vibevoice.score.comparison_values import (
     Row,
-    find_direction,
     list_measures,
     read_values,
 )

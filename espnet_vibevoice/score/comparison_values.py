@@ -17,10 +17,11 @@ from espnet_vibevoice.score.bootstrap import (
     estimate_share,
 )
 from espnet_vibevoice.score.columns import (
-    EDITS,
+    COUNTS,
     FAILED,
     FAILURE_RATES,
     RATES,
+    READING_SUFFIXES,
     SIGNAL,
     SIMILARITY,
     SYNTHESIS,
@@ -29,9 +30,7 @@ from espnet_vibevoice.score.columns import (
 from espnet_vibevoice.score.error_rates import score_text
 
 Row = Mapping[str, str]
-_READINGS = {"": "kept", "_zwnj_merged": "merged", "_zwnj_space": "space"}
-_HIGHER_IS_BETTER = (SIMILARITY,)
-_LOWER_IS_BETTER = (*RATES, *EDITS, "mcd", "log_f0_rmse", *FAILURE_RATES)
+_READINGS = {suffix: zwnj for zwnj, suffix in READING_SUFFIXES.items()}
 _VERSA = "versa_"
 
 _score = functools.lru_cache(maxsize=2**15)(score_text)
@@ -57,7 +56,7 @@ class Values:
             return estimate_share(
                 [None if flag is None else bool(flag) for flag in self.numerators]
             )
-        if self.measure in EDITS:
+        if self.measure in COUNTS:
             known = [value for value in self.numerators if value is not None]
             total = sum(known) if known else None
             return Estimate(total, None, None, len(known))
@@ -65,7 +64,7 @@ class Values:
 
     def compare(self, other: "Values", draws: int, seed: int) -> PairedEstimate | None:
         """Estimate other minus this one; None for totals, which have no spread."""
-        if self.measure in EDITS:
+        if self.measure in COUNTS:
             return None
         return compare_ratio(
             self.numerators,
@@ -86,20 +85,8 @@ def list_measures(rows: Iterable[Row], recognizers: Sequence[str]) -> list[str]:
     """
     more = [name_of_recognizer(n, rate) for n in recognizers[1:] for rate in RATES[:2]]
     versa = sorted({c for row in rows for c in row if c.startswith(_VERSA)})
-    rates = [*RATES, *more, *EDITS] if recognizers else []
+    rates = [*RATES, *more, *COUNTS] if recognizers else []
     return [*rates, *SIGNAL, SIMILARITY, *FAILURE_RATES, *versa]
-
-
-def find_direction(measure: str) -> int:
-    """Return 1 if more is better, -1 if less is, 0 where that is not said.
-
-    Ratios and shares of silence are best where natural speech has them; measures of
-    VERSA are of either kind.
-    """
-    base = measure.partition("@")[0]
-    if base in _HIGHER_IS_BETTER:
-        return 1
-    return -1 if base in _LOWER_IS_BETTER else 0
 
 
 def read_values(

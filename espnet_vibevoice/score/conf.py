@@ -131,6 +131,21 @@ def read_score_conf(
     return conf
 
 
+def read_given_conf(
+    parser: argparse.ArgumentParser, options: argparse.Namespace
+) -> ScoreConf:
+    """Read what the options of a command say; a fault ends it with status 2.
+
+    Args:
+        parser (ArgumentParser): Of the command, with :func:`add_score_options`.
+        options (Namespace): What it has read.
+    """
+    try:
+        return read_score_conf(options.score_config, options)
+    except (ValueError, FileNotFoundError) as err:
+        parser.exit(2, f"error: {err}\n")
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     """Read the file to arguments of :class:`ScoreConf`."""
     if not path.is_file():

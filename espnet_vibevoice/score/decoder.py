@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from espnet_vibevoice.errors import is_out_of_memory
 from espnet_vibevoice.score.decoder_faults import describe_error, refuse_device_fault
 from espnet_vibevoice.score.decoder_output import draw_probability, write_speech
 from espnet_vibevoice.score.decoder_settings import DecoderSettings
@@ -25,7 +26,6 @@ from espnet_vibevoice.score.decoding_journal import (
     append_records,
 )
 from espnet_vibevoice.synthesis.stopwatch import Stopwatch
-from espnet_vibevoice.tts.dry_step import is_out_of_memory
 from espnet_vibevoice.tts.family import VibeVoiceTTS
 
 logger = logging.getLogger(__name__)

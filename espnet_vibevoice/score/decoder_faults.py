@@ -1,7 +1,6 @@
 """Errors of decoding: which ones are an utterance's own, and how they are told."""
 
-from espnet_vibevoice.errors import UtteranceError
-from espnet_vibevoice.tts.dry_step import is_out_of_memory
+from espnet_vibevoice.errors import UtteranceError, is_out_of_memory
 
 
 def describe_error(err: BaseException) -> str:
@@ -24,6 +23,6 @@ def refuse_device_fault(err: BaseException) -> None:
     """
     if "CUDA error" in str(err) and not is_out_of_memory(err):
         raise RuntimeError(
-            f"the GPU failed: {' '.join(str(err).split())}. What is decoded is kept: "
+            f"the GPU failed: {' '.join(str(err).split())}. What is done is kept: "
             "run the stage again"
         ) from err

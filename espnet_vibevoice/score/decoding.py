@@ -36,7 +36,7 @@ NEVER_ENDED = "its job ended before it: run stage 7 again"
 HOW_FIRST_AUDIO = (
     "seconds from an utterance's text to the samples of its first frame, spoken alone "
     "as a stream; the first utterances of each job after one that is not counted, the "
-    "voice read before"
+    "voice read before, other jobs at work beside it"
 )
 HOW_REAL_TIME = "time of computation divided by the speech made, summed over all jobs"
 

@@ -14,7 +14,7 @@ from espnet_vibevoice.score.columns import SYSTEMS
 from espnet_vibevoice.score.conf import ScoreConf
 from espnet_vibevoice.score.set_files import SetFiles
 
-_PACKAGES = ("torch", "espnet", "transformers", "jiwer", "pyworld")
+_PACKAGES = ("torch", "espnet", "transformers", "faster-whisper", "jiwer", "pyworld")
 
 
 def build_meta(

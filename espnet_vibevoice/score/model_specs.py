@@ -94,6 +94,13 @@ class SpeakerModelSpec:
         """What is loaded, for tables and messages: a path, a tag or a name."""
         return str(self.model_file or self.tag or self.model)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files and folders of the model that are on this machine."""
+        named = (self.config, self.model_file, self.model)
+        paths = [Path(name) for name in named if name is not None]
+        return tuple(path for path in paths if path.exists())
+
 
 def _check_model(
     where: str, spec: RecognizerSpec | SpeakerModelSpec, other_kind: str

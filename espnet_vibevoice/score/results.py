@@ -1,8 +1,8 @@
 """``RESULTS.md`` of an experiment, in the manner of ESPnet's, updated in place.
 
-Environments, then a section for each decoding and set. Each part of ours stands
-between two marks, which Markdown does not show; whatever stands outside of them was
-written by somebody and stays.
+Environments of the newest scoring, then a section for each decoding and set. Each
+part of ours stands between two marks, which Markdown does not show; whatever stands
+outside of them was written by somebody and stays.
 """
 
 import re
@@ -10,18 +10,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from espnet_vibevoice.data.files import write_text
-from espnet_vibevoice.score.columns import EDITS, FAILURE_RATES, RATES, SYSTEMS
+from espnet_vibevoice.score.columns import COUNTS, FAILURE_RATES, RATES, SYSTEMS
 from espnet_vibevoice.score.table import (
     format_figure,
     format_interval,
     format_markdown_table,
     format_value,
+    has_value,
     name_measure,
 )
 
 TITLE = "# RESULTS\n"
 _ENVIRONMENTS = "environments"
-_VARIATIONS = {*RATES[2:], *EDITS, *FAILURE_RATES[1:]}
+_SHARES = ("Corr", "Sub", "Del", "Ins", "Err")
+_TELL_N = "With the 95 % interval. n: utterances with a value, where not all have one."
+_DATE = re.compile(rf"<!-- begin {_ENVIRONMENTS}\b[^`]*- date: `([^`]*)`")
+_VARIATIONS = {*RATES[2:], *COUNTS, *FAILURE_RATES[1:]}
 
 
 def update_results(path: Path, meta: Mapping, summary: Mapping) -> bool:
@@ -39,7 +43,8 @@ def update_results(path: Path, meta: Mapping, summary: Mapping) -> bool:
         ValueError: A mark was damaged by hand: one of a pair is missing.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else TITLE
-    text = replace_part(text, _ENVIRONMENTS, describe_environments(meta), path)
+    if meta["date"] >= _find_date(text):  # sets are scored one after the other
+        text = replace_part(text, _ENVIRONMENTS, describe_environments(meta), path)
     name = f"scores of {meta['decoding']}/{meta['set']}"
     return write_text(
         path, replace_part(text, name, describe_scores(meta, summary), path)
@@ -52,15 +57,18 @@ def replace_part(text: str, name: str, content: str, path: Path) -> str:
     Raises:
         ValueError: Only one of the two marks is there, or one is there twice.
     """
-    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->\n"
+    begin = f"<!-- begin {name}: each scoring writes this part anew -->\n"
+    end = f"<!-- end {name} -->\n"
+    # what a mark says behind the name is free
+    mark = rf"<!-- begin {re.escape(name)}(?::[^\n]*)? -->\n"
     part = f"{begin}{content.rstrip()}\n{end}"
-    counts = (text.count(begin), text.count(end))
+    counts = (len(re.findall(mark, text)), text.count(end))
     if counts == (0, 0):
         separator = "" if not text or text.endswith("\n\n") else "\n"
         return (
             f"{text}{separator}{part}" if text.endswith("\n") else f"{text}\n\n{part}"
         )
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    pattern = re.compile(mark + ".*?" + re.escape(end), re.DOTALL)
     if counts != (1, 1) or not pattern.search(text):
         raise ValueError(
             f"{path}: want the marks {begin.strip()} and {end.strip()} once each and "
@@ -68,6 +76,12 @@ def replace_part(text: str, name: str, content: str, path: Path) -> str:
             "left of them: the part is then written anew."
         )
     return pattern.sub(lambda _: part, text)
+
+
+def _find_date(text: str) -> str:
+    """Date of the environments in the file, which sorts as text; empty if none."""
+    found = _DATE.search(text)
+    return found.group(1) if found else ""
 
 
 def describe_environments(meta: Mapping) -> str:
@@ -92,14 +106,14 @@ def describe_scores(meta: Mapping, summary: Mapping) -> str:
     """Write the section of one set: error rates first, then all other measures."""
     lines = [f"## {meta['decoding']}, {meta['set']}", "", _tell_setting(meta), ""]
     for rate, unit in (("cer", "char"), ("wer", "word")):
-        if _has_value(summary, rate):
+        if has_value(summary, rate):
             lines += [f"### {name_measure(rate)}", ""]
             lines += [*_tabulate_rate(meta, summary, rate, unit), ""]
-    others = [m for m in summary if m not in ("cer", "wer", *EDITS)]
-    shown = [m for m in others if _has_value(summary, m)]
+    others = [m for m in summary if m not in ("cer", "wer", *COUNTS)]
+    shown = [m for m in others if has_value(summary, m)]
     if shown:
-        lines += ["### Other measures (95 % interval)", ""]
-        lines += [*_tabulate_others(summary, shown), ""]
+        lines += ["### Other measures", "", _TELL_N, ""]
+        lines += [*_tabulate_others(meta, summary, shown), ""]
     lines += _list_reasons(summary)
     lines += ["Command:", "", "```sh", meta["command"], "```"]
     return "\n".join(lines)
@@ -119,29 +133,43 @@ def _tell_setting(meta: Mapping) -> str:
 
 
 def _tabulate_rate(meta: Mapping, summary: Mapping, rate: str, unit: str) -> list[str]:
-    rows = [
-        ["dataset", "system", "Snt", "Sub", "Del", "Ins", "Err (%)", "95 % interval"]
-    ]
-    edits = [f"{unit}_{kind}" for kind in ("substitutions", "deletions", "insertions")]
+    """ESPnet's columns: units of the references, shares of them in percent."""
+    name = {"char": "Chr", "word": "Wrd"}[unit]
+    rows = [["dataset", "system", "Snt", name, *_SHARES, "95 % interval"]]
     for system in SYSTEMS:
         figure = summary[rate].get(system)
         if figure is None:
             continue
-        counts = [format_value(e, summary[e][system]["value"]) for e in edits]
-        value, interval = (
-            format_value(rate, figure["value"]),
-            format_interval(rate, figure),
+        total, *edits = (
+            summary[f"{unit}_{kind}"][system]["value"]
+            for kind in ("reference", "substitutions", "deletions", "insertions")
         )
-        rows.append([meta["set"], system, str(figure["n"]), *counts, value, interval])
+        shares = [None] * 4
+        if total:
+            correct = total - edits[0] - edits[1]
+            shares = [count / total for count in (correct, *edits)]
+        cells = [format_value(rate, share) for share in (*shares, figure["value"])]
+        counts = [str(figure["n"]), format_value(f"{unit}_reference", total)]
+        interval = format_interval(rate, figure)
+        rows.append([meta["set"], system, *counts, *cells, interval])
     return format_markdown_table(rows)
 
 
-def _tabulate_others(summary: Mapping, measures: list[str]) -> list[str]:
+def _tabulate_others(meta: Mapping, summary: Mapping, measures: list[str]) -> list[str]:
     rows = [["measure", *SYSTEMS]]
     for measure in measures:
-        cells = [format_figure(measure, summary[measure].get(s)) for s in SYSTEMS]
+        cells = [
+            _write_cell(measure, summary[measure].get(system), meta["utterances"])
+            for system in SYSTEMS
+        ]
         rows.append([name_measure(measure), *cells])
     return format_markdown_table(rows)
+
+
+def _write_cell(measure: str, figure: Mapping | None, utterances: int) -> str:
+    text = format_figure(measure, figure)
+    is_partial = figure is not None and 0 < figure["n"] < utterances
+    return f"{text}, n {figure['n']}" if is_partial else text
 
 
 def _list_reasons(summary: Mapping) -> list[str]:
@@ -164,8 +192,3 @@ def _list_reasons(summary: Mapping) -> list[str]:
         for (reason, systems), measures in lacking.items()
     ]
     return ["Without a value:", "", *rows, ""]
-
-
-def _has_value(summary: Mapping, measure: str) -> bool:
-    figures = summary.get(measure, {}).values()
-    return any(figure["value"] is not None for figure in figures)

@@ -7,13 +7,11 @@ from espnet_vibevoice.score.columns import (
     FAILED,
     INCOMPLETE,
     OK,
-    SYNTHESIS,
+    READING_SUFFIXES,
     list_recognizer_columns,
     name_of_recognizer,
 )
 from espnet_vibevoice.score.error_rates import TextScore
-
-_SUFFIXES = {"merged": "_zwnj_merged", "space": "_zwnj_space"}
 
 
 @dataclass(frozen=True)
@@ -57,14 +55,6 @@ class ScoredUtterance:
         if not self.has_audio:
             return FAILED
         return INCOMPLETE if self.reasons else OK
-
-    @property
-    def counts_in_rates(self) -> bool:
-        """Whether it has a say in measures of the system.
-
-        A synthesis without audio has: leaving it out would flatter.
-        """
-        return self.has_audio or self.system == SYNTHESIS
 
     def make_row(self, recognizers: tuple[str, ...]) -> dict[str, str]:
         """Write it as a row of ``utterances.tsv``.
@@ -113,7 +103,7 @@ def _describe_first(texts: Mapping[str, TextScore]) -> dict[str, str]:
         cells[f"{unit}_substitutions"] = str(counts.substitutions)
         cells[f"{unit}_insertions"] = str(counts.insertions)
         cells[f"{unit}_deletions"] = str(counts.deletions)
-    for reading, suffix in _SUFFIXES.items():
+    for reading, suffix in READING_SUFFIXES.items():
         cells[f"cer{suffix}"] = _write(texts[reading].characters.rate)
         cells[f"wer{suffix}"] = _write(texts[reading].words.rate)
     return cells

@@ -11,11 +11,11 @@ from pathlib import Path
 import espnet_vibevoice
 from espnet_vibevoice.data.stamp import find_changes, write_stamp
 from espnet_vibevoice.score.columns import SYSTEMS
+from espnet_vibevoice.score.conf import ScoreConf
 from espnet_vibevoice.score.measure_journal import METHOD, fingerprint_files
 from espnet_vibevoice.score.reason_list import FILE_NAME
-from espnet_vibevoice.score.request import ScoreRequest
 from espnet_vibevoice.score.results import update_results
-from espnet_vibevoice.score.set_files import SetTables, read_set
+from espnet_vibevoice.score.set_files import SetFiles, SetTables, read_set
 from espnet_vibevoice.score.stored import (
     META,
     SUMMARY,
@@ -25,6 +25,30 @@ from espnet_vibevoice.score.stored import (
 )
 
 RESULTS = "RESULTS.md"
+REPORT = "report.html"
+_CHECKPOINT = "checkpoint.pth"  # has the training curves
+_RULES = 2  # raised when other figures are made of the same findings
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What to score, with what.
+
+    Attributes:
+        files (SetFiles): The set.
+        conf (ScoreConf): Recognisers, models, bootstrap.
+        experiment (Path | None): Folder whose ``RESULTS.md`` is updated; None: none.
+        command (str): Command line, for the record.
+        nj (int): Processes that measure audio.
+        device (str): Where models of other measures run.
+    """
+
+    files: SetFiles
+    conf: ScoreConf
+    experiment: Path | None
+    command: str
+    nj: int = 1
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -55,20 +79,52 @@ def score_set(request: ScoreRequest) -> ScoreOutcome:
     tables = read_set(files)
     stamp, options, inputs = _describe_work(request, tables)
     outputs = [folder / name for name in (UTTERANCES, SUMMARY, META)]
-    is_done = not find_changes(stamp, options, inputs, outputs)
+    is_done = is_final = not find_changes(stamp, options, inputs, outputs)
     if not is_done:
         stamp.unlink(missing_ok=True)
         # imported here, as they take seconds: a set that is up to date needs none
         from espnet_vibevoice.score.set_scores import write_set_scores
 
-        write_set_scores(request, tables)
+        is_final = write_set_scores(request, tables)
     summary, meta = read_summary(folder / SUMMARY), read_json(folder / META)
     if request.experiment is not None:
         update_results(request.experiment / RESULTS, meta, summary)
-    if not is_done:
-        _, options, inputs = _describe_work(request, tables)
+    if is_final and not is_done:  # a model that could not be used is tried again
         write_stamp(stamp, options, inputs)
     return ScoreOutcome(summary, meta["gaps"], is_done)
+
+
+def refresh_report(score_dir: Path, max_utts: int, experiment: Path | None) -> bool:
+    """Write the report of a scored set unless it is up to date.
+
+    Args:
+        score_dir (Path): Folder of the scores.
+        max_utts (int): Utterances to hear at most.
+        experiment (Path | None): Folder of the training; its curves are shown if it
+            has a checkpoint.
+
+    Returns:
+        bool: Whether it was written.
+
+    Raises:
+        ValueError: The scores are damaged.
+        OSError: It cannot be written.
+    """
+    stamp, report = score_dir / ".report", score_dir / REPORT
+    inputs = [score_dir / name for name in (UTTERANCES, SUMMARY, META)]
+    has_curves = experiment is not None and (experiment / _CHECKPOINT).is_file()
+    if has_curves:
+        inputs.append(experiment / _CHECKPOINT)
+    options = {"max_utts": str(max_utts), "version": espnet_vibevoice.__version__}
+    if not find_changes(stamp, options, inputs, [report]):
+        return False
+    stamp.unlink(missing_ok=True)
+    # draws pictures: imports take seconds
+    from espnet_vibevoice.score.report.listening import write_report
+
+    write_report(score_dir, report, max_utts, experiment if has_curves else None)
+    write_stamp(stamp, options, inputs)
+    return True
 
 
 def _describe_work(
@@ -83,6 +139,8 @@ def _describe_work(
         for spec in conf.recognizers:
             folder = files.recognition_dir(system, spec.name)
             inputs += [folder / n for n in ("text", FILE_NAME, "unavailable.txt")]
+    if conf.speaker_model is not None:
+        inputs += conf.speaker_model.files
     if conf.versa is not None:
         inputs.append(Path(conf.versa))
     wavs = [wav for audio in tables.systems.values() for wav in audio.wavs.values()]
@@ -90,7 +148,7 @@ def _describe_work(
         "conf": repr(conf),
         "audio": hashlib.sha256(fingerprint_files(*wavs).encode()).hexdigest(),
         "unavailable": " ".join(a.unavailable for a in tables.systems.values()),
-        "method": f"{espnet_vibevoice.__version__}, {METHOD}",
+        "method": f"{espnet_vibevoice.__version__}, {METHOD}, {_RULES}",
     }
     stamp = files.score_dir / ".done"
     return stamp, options, [path for path in inputs if path.exists()]

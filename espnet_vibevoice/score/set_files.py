@@ -150,3 +150,44 @@ def _read_audio(files: SetFiles, system: str) -> SystemAudio:
     wavs = read_table(path) if path.is_file() and not unavailable else {}
     failures = read_reasons(files.failures(system)) if not unavailable else {}
     return SystemAudio(system, wavs, failures, unavailable)
+
+
+@dataclass(frozen=True)
+class Hypotheses:
+    """What one recogniser made of the audio of one system.
+
+    Attributes:
+        texts (Mapping): Utterance id to text as the recogniser gave it.
+        failures (Mapping): Utterance id to why there is none.
+        unavailable (str): Why there are none at all; empty if there are some.
+    """
+
+    texts: Mapping[str, str]
+    failures: Mapping[str, str]
+    unavailable: str = ""
+
+
+def read_hypotheses(
+    files: SetFiles, tables: SetTables, recognizer: str
+) -> dict[str, Hypotheses]:
+    """Read what a recogniser made of each system.
+
+    Of a system without any audio there is nothing to hear: no texts, no reason.
+    """
+    return {
+        system: _read_hypotheses(files, system, recognizer)
+        if audio.wavs
+        else Hypotheses({}, {})
+        for system, audio in tables.systems.items()
+    }
+
+
+def _read_hypotheses(files: SetFiles, system: str, recognizer: str) -> Hypotheses:
+    folder = files.recognition_dir(system, recognizer)
+    note = folder / "unavailable.txt"
+    if note.is_file():
+        return Hypotheses({}, {}, note.read_text(encoding="utf-8").strip())
+    if not (folder / "text").is_file():
+        reason = f"recogniser {recognizer} has not been run on {system} audio"
+        return Hypotheses({}, {}, f"{reason} ({folder}/text is missing)")
+    return Hypotheses(read_table(folder / "text"), read_reasons(folder / FILE_NAME))

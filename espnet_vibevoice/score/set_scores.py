@@ -7,22 +7,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from espnet_vibevoice.errors import summarize_faults
-from espnet_vibevoice.score.audio_measures import measure_set
 from espnet_vibevoice.score.columns import (
-    EDITS,
+    COUNTS,
     OK,
     RATES,
     SYSTEMS,
     list_recognizer_columns,
     name_of_recognizer,
 )
-from espnet_vibevoice.score.hypotheses import read_hypotheses
 from espnet_vibevoice.score.joining import Findings, join_utterance
 from espnet_vibevoice.score.meta import build_meta
-from espnet_vibevoice.score.request import ScoreRequest
-from espnet_vibevoice.score.set_files import SetTables
-from espnet_vibevoice.score.set_similarity import measure_similarity
-from espnet_vibevoice.score.set_versa import measure_with_versa
+from espnet_vibevoice.score.model_measures import measure_similarity, measure_with_versa
+from espnet_vibevoice.score.scoring import ScoreRequest
+from espnet_vibevoice.score.set_files import SetTables, read_hypotheses
+from espnet_vibevoice.score.signal_measures import measure_set
 from espnet_vibevoice.score.stored import META, UTTERANCES, write_figures, write_rows
 from espnet_vibevoice.score.summary import MeasureList, SetSummary
 
@@ -30,7 +28,7 @@ NO_RECOGNIZER = "no recogniser is configured"
 _MAX_REASON = 200  # characters in the list of gaps
 
 
-def write_set_scores(request: ScoreRequest, tables: SetTables) -> None:
+def write_set_scores(request: ScoreRequest, tables: SetTables) -> bool:
     """Find out what is not known yet and write the three files of a scored set.
 
     Rows come first, as their figures are summed up on the way.
@@ -38,6 +36,10 @@ def write_set_scores(request: ScoreRequest, tables: SetTables) -> None:
     Args:
         request (ScoreRequest): What to score, with what.
         tables (SetTables): The set.
+
+    Returns:
+        bool: Whether every model that was asked for did its work; if not, the next
+            scoring has to try again.
 
     Raises:
         ValueError: A table is damaged, or no audio of any system can be read.
@@ -60,6 +62,7 @@ def write_set_scores(request: ScoreRequest, tables: SetTables) -> None:
     utterances = len(tables.utterances)
     meta = build_meta(files, conf, request.command, utterances, gaps)
     write_figures(files.score_dir, summary, meta)
+    return not any(more.is_asked_for and more.reasons for more in findings.more)
 
 
 def _find_out(request: ScoreRequest, tables: SetTables) -> Findings:
@@ -71,7 +74,8 @@ def _find_out(request: ScoreRequest, tables: SetTables) -> Findings:
         faults = summarize_faults([one.fault for one in all_measured], 3)
         raise ValueError(f"{files.decode_dir}: no audio can be read: {faults}.")
     hypotheses = {
-        spec.name: read_hypotheses(files, spec.name) for spec in conf.recognizers
+        spec.name: read_hypotheses(files, tables, spec.name)
+        for spec in conf.recognizers
     }
     more = (
         measure_similarity(files, tables, conf, device),
@@ -112,14 +116,14 @@ def _explain(findings: Findings, measures: list[str]) -> dict[tuple[str, str], s
         if unavailable:
             reasons |= {(measure, system): unavailable for measure in measures}
         elif first is None:
-            for measure in (*RATES, *EDITS):
+            for measure in (*RATES, *COUNTS):
                 reasons[measure, system] = NO_RECOGNIZER
     return reasons
 
 
 def _list_rates(recognizer: str, is_first: bool) -> tuple[str, ...]:
     if is_first:
-        return (*RATES, *EDITS)
+        return (*RATES, *COUNTS)
     return tuple(name_of_recognizer(recognizer, rate) for rate in ("cer", "wer"))
 
 

@@ -8,7 +8,7 @@ a speaker has one natural utterance, it is the reference of the systems, and the
 audio has no figure.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -72,7 +72,8 @@ def open_speaker_model(
             "give --speaker_model"
         )
     # loads torch
-    from espnet_vibevoice.score.similarity_models import LOADING_ERRORS, MODELS
+    from espnet_vibevoice.score.model_files import LOADING_ERRORS
+    from espnet_vibevoice.score.similarity_models import MODELS
 
     try:
         return MODELS[spec.kind](spec, device)
@@ -90,39 +91,6 @@ def compute_similarity(first: np.ndarray, second: np.ndarray) -> float:
     """Cosine of two embeddings (D,), from -1 to 1; 0 if one of them is all zero."""
     lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
     return float(np.dot(first, second)) / lengths if lengths > 0 else 0.0
-
-
-def compute_similarities(
-    model: SpeakerModel,
-    wavs: Mapping[str, Mapping[str, str | Path]],
-    utt2spk: Mapping[str, str],
-    on_done: Callable[[], object] | None = None,
-) -> Similarities:
-    """Compare each utterance with the natural audio of its speaker.
-
-    Args:
-        model (SpeakerModel): Gives the embeddings.
-        wavs (Mapping): System (``natural`` among them) to utterance to file.
-        utt2spk (Mapping): Utterance to speaker; one that it lacks is a speaker.
-        on_done (Callable | None): Called after each file.
-
-    Returns:
-        Similarities: A value or a reason for each utterance of each system.
-    """
-    embeddings: dict[str, dict[str, np.ndarray]] = {name: {} for name in wavs}
-    faults: dict[str, dict[str, str]] = {name: {} for name in wavs}
-    for system, table in wavs.items():
-        for utt_id, path in table.items():
-            try:
-                embeddings[system][utt_id] = embed_file(model, path)
-            except MeasureUnavailable as err:
-                faults[system][utt_id] = err.reason
-            if on_done is not None:
-                on_done()
-    result = compare_speakers(embeddings, utt2spk)
-    for system, reasons in faults.items():
-        result.reasons[system].update(reasons)
-    return result
 
 
 def embed_file(model: SpeakerModel, path: str | Path) -> np.ndarray:
@@ -198,7 +166,8 @@ class _References:
         self._counts: dict[str, int] = {}
         for utt_id, embedding in natural.items():
             speaker = utt2spk.get(utt_id, utt_id)
-            self._sums[speaker] = self._sums.get(speaker, 0.0) + embedding
+            total = self._sums.setdefault(speaker, np.zeros(len(embedding)))
+            total += embedding
             self._counts[speaker] = self._counts.get(speaker, 0) + 1
 
     def find(self, utt_id: str, is_natural: bool) -> np.ndarray:

@@ -1,33 +1,12 @@
 """Speaker models: of ESPnet's speaker task, and WavLM with an x-vector head."""
 
-import pickle
-import zipfile
-from pathlib import Path
-
 import numpy as np
 import torch
-import typeguard
-import yaml
 
 from espnet_vibevoice.data.audio import resample
+from espnet_vibevoice.score.model_files import check_weights
 from espnet_vibevoice.score.model_specs import SpeakerModelSpec
 
-# What files that are damaged, missing or of another model lead to.
-LOADING_ERRORS = (
-    AssertionError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-    typeguard.TypeCheckError,
-    yaml.YAMLError,
-    zipfile.BadZipFile,
-)
 # Parts that make the embedding; a checkpoint without them gets them at random.
 _HEAD_PARTS = ("projector.", "tdnn.", "feature_extractor.", "layer_weights")
 
@@ -51,7 +30,10 @@ class EspnetSpeakerModel:
             self._embed = Speech2Embedding.from_pretrained(spec.tag, device=device)
         else:
             self._embed = Speech2Embedding(spec.config, spec.model_file, device=device)
-            _check_weights(Path(spec.model_file), self._embed.spk_model)
+            # what comes behind the embedding depends on the speakers of the training
+            weights = self._embed.spk_model.state_dict()
+            wanted = [name for name in weights if not name.startswith("loss.")]
+            check_weights(spec.model_file, wanted, spec.config)
         # Old configurations lack it; it was 16 kHz then.
         self.fs = int(vars(self._embed.spk_train_args).get("sample_rate", 16000))
 
@@ -98,18 +80,6 @@ class WavLMSpeakerModel:
 
 
 MODELS = {"espnet": EspnetSpeakerModel, "wavlm": WavLMSpeakerModel}
-
-
-def _check_weights(path: Path, model: torch.nn.Module) -> None:
-    """Refuse weights of another model, which ESPnet loads without a word."""
-    stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    # what comes behind the embedding depends on the speakers of the training
-    wanted = {k for k in model.state_dict() if not k.startswith("loss.")}
-    if lacking := sorted(wanted - stored.keys()):
-        raise ValueError(
-            f"it lacks {len(lacking)} of {len(wanted)} weights that its configuration "
-            f"asks for, e.g. {lacking[0]}: give files of one training"
-        )
 
 
 def _is_head(key: str) -> bool:

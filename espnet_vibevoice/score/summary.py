@@ -15,11 +15,12 @@ from espnet_vibevoice.score.bootstrap import (
 )
 from espnet_vibevoice.score.columns import (
     AGAINST_NATURAL,
-    EDITS,
+    COUNTS,
     FAILURE_RATES,
     FAULTS,
     NATURAL,
     RATES,
+    READING_SUFFIXES,
     SIGNAL,
     SIMILARITY,
     SYSTEMS,
@@ -28,7 +29,6 @@ from espnet_vibevoice.score.columns import (
 from espnet_vibevoice.score.error_rates import EditCounts, TextScore
 from espnet_vibevoice.score.scored_utterance import ScoredUtterance
 
-_READINGS = {"kept": "", "merged": "_zwnj_merged", "space": "_zwnj_space"}
 _UNITS: dict[str, Callable[[TextScore], EditCounts]] = {
     "cer": lambda score: score.characters,
     "wer": lambda score: score.words,
@@ -56,7 +56,7 @@ class MeasureList:
             for rate in _UNITS
         ]
         means = [*SIGNAL, SIMILARITY]
-        return [*RATES, *others, *EDITS, *means, *FAILURE_RATES, *self.versa]
+        return [*RATES, *others, *COUNTS, *means, *FAILURE_RATES, *self.versa]
 
     def has(self, measure: str, system: str) -> bool:
         """Whether a system can have the measure at all."""
@@ -80,14 +80,12 @@ class SetSummary:
         self._seed = seed
         # (measure, system) -> errors and units, values, or flags of its utterances
         self._ratios: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        self._edits: dict[tuple[str, str], list[int]] = {}
+        self._counts: dict[tuple[str, str], list[int]] = {}
         self._values: dict[tuple[str, str], list[float]] = {}
         self._flags: dict[tuple[str, str], list[bool]] = {}
 
     def add(self, scored: ScoredUtterance) -> None:
-        """Add one utterance of one system."""
-        if not scored.counts_in_rates:
-            return
+        """Add one utterance of one system; what it lacks is not counted."""
         for number, name in enumerate(self._measures.recognizers):
             if name in scored.texts:
                 self._add_texts(scored, name, is_first=number == 0)
@@ -119,7 +117,7 @@ class SetSummary:
 
     def _add_texts(self, scored: ScoredUtterance, name: str, is_first: bool) -> None:
         texts, system = scored.texts[name], scored.system
-        for reading, suffix in _READINGS.items():
+        for reading, suffix in READING_SUFFIXES.items():
             if not is_first and reading != "kept":
                 continue
             for rate, unit in _UNITS.items():
@@ -132,12 +130,15 @@ class SetSummary:
         if is_first:
             for prefix, rate in (("char", "cer"), ("word", "wer")):
                 counts = _UNITS[rate](texts["kept"])
-                numbers = (counts.substitutions, counts.insertions, counts.deletions)
-                for kind, number in zip(
-                    ("substitutions", "insertions", "deletions"), numbers, strict=True
-                ):
+                numbers = {
+                    "reference": counts.reference_length,
+                    "substitutions": counts.substitutions,
+                    "insertions": counts.insertions,
+                    "deletions": counts.deletions,
+                }
+                for kind, number in numbers.items():
                     key = (f"{prefix}_{kind}", system)
-                    self._edits.setdefault(key, []).append(number)
+                    self._counts.setdefault(key, []).append(number)
 
     def _describe(
         self, measure: str, system: str, reasons: Mapping[tuple[str, str], str]
@@ -155,8 +156,8 @@ class SetSummary:
         return figure
 
     def _estimate(self, key: tuple[str, str]) -> Estimate:
-        if key in self._edits:
-            numbers = self._edits[key]
+        if key in self._counts:
+            numbers = self._counts[key]
             return Estimate(sum(numbers), None, None, len(numbers))
         if key in self._ratios:
             errors, units = _split(self._ratios[key])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from espnet_vibevoice.score.columns import (
-    EDITS,
+    COUNTS,
     FAILURE_RATES,
     RATES,
     SYSTEMS,
@@ -102,7 +102,7 @@ def format_terminal_table(summary: Mapping) -> list[str]:
     Args:
         summary (Mapping): As of `stored.StoredScores`.
     """
-    measures = [m for m in MAIN_MEASURES if _has_value(summary, m)]
+    measures = [m for m in MAIN_MEASURES if has_value(summary, m)]
     head = ["", *(name_measure(measure) for measure in measures)]
     rows = [
         [
@@ -141,7 +141,8 @@ def format_markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
 _NONE: Mapping = {"value": None, "low": None, "high": None, "n": 0}
 
 
-def _has_value(summary: Mapping, measure: str) -> bool:
+def has_value(summary: Mapping, measure: str) -> bool:
+    """Tell whether any system has a value of a measure."""
     figures = summary.get(measure, {}).values()
     return any(figure["value"] is not None for figure in figures)
 
@@ -152,7 +153,7 @@ def _find_form(measure: str) -> _Form:
     if base in RATES:
         name, reading = base[:3].upper(), base[3:]
         return _Form(f"{name} (%){_READINGS.get(reading, '')}{suffix}", 100, 2)
-    if base in EDITS:
+    if base in COUNTS:
         return _Form(base.replace("_", " ") + suffix, digits=0)
     if base in FAILURE_RATES:
         name = base.removesuffix("_rate").replace("failure", "failures")

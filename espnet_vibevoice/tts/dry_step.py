@@ -14,6 +14,7 @@ import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.torch_utils.device_funcs import to_device
 
+from espnet_vibevoice.errors import is_out_of_memory
 from espnet_vibevoice.tts.espnet_model import VibeVoiceESPnetModel
 from espnet_vibevoice.tts.largest_batch import (
     LargestBatch,
@@ -25,13 +26,6 @@ from espnet_vibevoice.tts.throughput import measure_memory
 
 logger = logging.getLogger(__name__)
 
-# torch has no class of its own for these.
-_MEMORY_WORDS = (
-    "DefaultCPUAllocator",
-    "can't allocate memory",
-    "out of memory",
-    "ALLOC_FAILED",
-)
 _STATES_OF_ADAM = 2
 
 
@@ -73,17 +67,6 @@ def run_dry_step(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     logger.info("Dry step on the largest batch: %s: %.2f GB", largest, memory)
-
-
-def is_out_of_memory(err: BaseException) -> bool:
-    """Tell whether an error means that memory ran out, on a GPU or the CPU.
-
-    Args:
-        err (BaseException): What was raised.
-    """
-    if isinstance(err, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(err) for words in _MEMORY_WORDS)
 
 
 def _run_step(

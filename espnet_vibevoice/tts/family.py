@@ -17,9 +17,8 @@ from torch import nn
 from espnet_vibevoice.adapters.lora import apply_plan
 from espnet_vibevoice.adapters.strategies import TrainingPlan
 from espnet_vibevoice.adapters.summary import count_parameters, tabulate_training
-from espnet_vibevoice.models.base_folder import resolve_base
 from espnet_vibevoice.models.batch import seed_rows
-from espnet_vibevoice.models.fingerprint import fingerprint_weights
+from espnet_vibevoice.models.fingerprint import check_fingerprint
 from espnet_vibevoice.models.memory import (
     MemorySettings,
     enable_checkpointing,
@@ -262,29 +261,6 @@ class VibeVoiceTTS(AbsTTS):
                 f"latents have {odim} dimensions, {base} has "
                 f"{self.model.config.latent_dim}: dump them with this base (stage 5)"
             )
-
-
-def check_fingerprint(base: str, wanted: str | None) -> str:
-    """Compute the fingerprint of a base and compare it.
-
-    Args:
-        base (str): Folder, its config.json, or hub id.
-        wanted (str | None): What ``tts_conf`` says it is; None: nothing.
-
-    Returns:
-        str: The fingerprint.
-
-    Raises:
-        ValueError: If it is another one.
-    """
-    found = fingerprint_weights(resolve_base(base))
-    if wanted is not None and wanted != found:
-        raise ValueError(
-            f"{base} has the fingerprint {found}, but tts_conf base_fingerprint is "
-            f"{wanted}: the weights are another base's, or were changed. Set base to "
-            "the one that was trained on."
-        )
-    return found
 
 
 def refuse_espnet_adapter(args: argparse.Namespace) -> None:

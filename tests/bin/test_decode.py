@@ -2,7 +2,12 @@
 
 import io
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -166,6 +171,50 @@ def test_decode_killed_job_goes_on_and_leaves_whole_wavs_alone(run, experiments,
     assert all(is_whole_wav(path) for path in (out / "wav").iterdir())
     lines = read_lines(out / "journal.jsonl")
     assert len(lines) == 8 and all(json.loads(line) for line in lines)
+
+
+def start_and_kill(words, folder):
+    """Run the command as a process and kill -9 it when its first wav is there."""
+    command = [sys.executable, "-m", "espnet_vibevoice.bin.decode", *map(str, words)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=environment, **quiet) as job:
+        deadline = time.monotonic() + 120
+        while not list(folder.glob("wav/*.wav")):
+            assert job.poll() is None and time.monotonic() < deadline
+            time.sleep(0.002)
+        job.kill()
+    assert job.returncode == -signal.SIGKILL
+
+
+def test_stage_7_job_killed_amid_its_wavs_ends_like_an_undisturbed_run(
+    run, experiments, files
+):
+    texts = {f"u{number}": "سلام " * (1 + number % 3) for number in range(8)}
+    write_table(files / "text", texts)
+    out, undisturbed = files / "out", files / "undisturbed"
+    words = list_options(experiments["realtime"], files, undisturbed)
+    run("decode", *words, "--batch_size", 1, "--num_timed", 0)
+    divide = ["divide_decoding", "--text", files / "text", "--out_dir", out]
+    given = []
+    for kill in (True, False):
+        assert run(*divide, "--nj", 1)[1] == "1\n"
+        given.append(read_lines(out / "log/keys.1.scp"))
+        job = out / "log/output.1"
+        words = list_options(experiments["realtime"], files, job)
+        words += ["--batch_size", 1, "--key_file", out / "log/keys.1.scp"]
+        if kill:
+            start_and_kill(words, job)
+            assert all(is_whole_wav(path) for path in job.glob("wav/*.wav"))
+        else:
+            assert run("decode", *words)[0] == 0
+    assert len(given[0]) == 8 and 0 < len(given[1]) < 8
+    assert run(*divide, "--nj", 1)[1] == "0\n"
+    assert collect_decoding(texts, out).failures == {}
+    (out / "wav/wav.scp").unlink()
+    assert read_wavs(out) == read_wavs(undisturbed)
+    assert len(list((out / "probs").iterdir())) == 8
+    assert read_records(out / "log/journal.jsonl").keys() == texts.keys()
 
 
 def test_decode_folder_of_other_options_is_refused(run, experiments, files):

@@ -105,5 +105,5 @@ def test_list_recognizers_without_configuration_prints_nothing(run):
 
 def test_list_recognizers_wrong_lists_fail_in_one_line(run):
     status, _, said = run("list_recognizers", "--asr_config", "a")
-    assert status == 1
+    assert status == 2
     assert said.startswith("error: --asr_config has 1 entries and --asr_model_file 0:")

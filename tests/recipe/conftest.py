@@ -125,9 +125,11 @@ class Recipe:
         assert result.returncode == 0, result.stdout
         return result.stdout
 
-    def start(self, first: int, last: int, *options: str) -> "RunningRecipe":
-        """Start stages and return at once."""
-        return RunningRecipe(self, run_command_line(first, last, *options))
+    def start(
+        self, first: int, last: int, *options: str, **variables: str
+    ) -> "RunningRecipe":
+        """Start stages, with variables of their own, and return at once."""
+        return RunningRecipe(self, run_command_line(first, last, *options), variables)
 
     def read_files(self, *names: str) -> dict[str, bytes]:
         """Content of all files below folders of this recipe."""
@@ -142,7 +144,7 @@ class Recipe:
 class RunningRecipe:
     """A run whose processes are known by a mark in their environment."""
 
-    def __init__(self, recipe: Recipe, command: list[str]):
+    def __init__(self, recipe: Recipe, command: list[str], variables: dict[str, str]):
         self._mark = f"{MARK}={uuid.uuid4().hex}"
         name, value = self._mark.split("=")
         self.log = recipe.root / f"{value}.log"
@@ -150,7 +152,7 @@ class RunningRecipe:
             self.process = subprocess.Popen(
                 command,
                 cwd=recipe.folder,
-                env=recipe.environment(**{name: value}),
+                env=recipe.environment(**variables, **{name: value}),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -318,8 +320,10 @@ def started() -> Iterator[Callable[..., RunningRecipe]]:
     """Start recipes whose processes are ended with the test, pass or fail."""
     running: list[RunningRecipe] = []
 
-    def start(recipe: Recipe, first: int, last: int, *options: str) -> RunningRecipe:
-        running.append(recipe.start(first, last, *options))
+    def start(
+        recipe: Recipe, first: int, last: int, *options: str, **variables: str
+    ) -> RunningRecipe:
+        running.append(recipe.start(first, last, *options, **variables))
         return running[-1]
 
     yield start

@@ -15,9 +15,9 @@ FEW_STEPS = (
 )
 
 
-def run_asr(recipe, *options):
+def call_asr(recipe, *options):
     """Run ``asr1/run.sh`` beside a recipe that the fixtures give."""
-    result = subprocess.run(
+    return subprocess.run(
         ["./run.sh", "--nj", "1", "--num_threads", "1", *options],
         cwd=recipe.folder.parent / "asr1",
         env=recipe.environment(),
@@ -27,6 +27,11 @@ def run_asr(recipe, *options):
         encoding="utf-8",
         check=False,
     )
+
+
+def run_asr(recipe, *options):
+    """Run it; it must go well."""
+    result = call_asr(recipe, *options)
     assert result.returncode == 0, result.stdout
     return result.stdout
 
@@ -58,6 +63,10 @@ def test_run_asr_trains_scores_and_repeats_nothing(asr_recipe):
     }
     again = run_asr(asr_recipe, *options)
     assert again.count("is up to date") == 6
+    assert trained.items() <= {p: p.stat().st_mtime_ns for p in trained}.items()
+    result = call_asr(asr_recipe, *options, "--num_threads", "2", "--stage", "4")
+    assert result.returncode == 1
+    assert "exp/asr_mini was trained with other data or options" in result.stdout
     assert trained.items() <= {p: p.stat().st_mtime_ns for p in trained}.items()
 
 

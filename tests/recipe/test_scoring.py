@@ -3,9 +3,14 @@
 import os
 import re
 import shutil
+import signal
+import sys
 
 import pytest
+import soundfile
 
+from espnet_vibevoice.score.decoding_journal import DecodingRecord, append_records
+from espnet_vibevoice.score.reason_list import read_reasons
 from espnet_vibevoice.score.stored import read_scores
 
 pytestmark = [pytest.mark.recipe, pytest.mark.slow]
@@ -78,18 +83,79 @@ def test_wav_that_went_missing_is_a_row_with_its_reason_and_status_3(copied):
     assert after == {key: before[key] for key in after}
 
 
-def test_recogniser_that_does_not_load_leaves_the_other_measures(copied):
+def test_recogniser_that_is_missing_or_damaged_leaves_the_other_measures(copied):
     before = read_scores(copied.decoded / "score").summary
-    model = copied.recognizer / "valid.cer_ctc.best.pth"
-    os.truncate(model, 100)
+    kept = copied.root / "kept"
+    copied.recognizer.rename(kept)
+    path = copied.recognizer.parents[1] / "run.sh"
+    # it reads what is not meant for it; what it makes is cut off, then whole
+    path.write_text(
+        "#!/bin/sh\ncat >/dev/null\necho made\ncp -r ../../../kept exp/asr_mini\n"
+        "truncate -s 100 exp/asr_mini/valid.cer_ctc.best.pth\nexit 1\n"
+    )
+    path.chmod(0o755)
     result = copied.run(7, 7)
     assert result.returncode == 3, result.stdout
+    told = "recogniser mini_ctc is not there yet: ../asr1/run.sh makes it"
+    assert told in result.stdout and "\nmade\n" in result.stdout
+    assert "../asr1/run.sh failed" in result.stdout
     assert "recogniser mini_ctc cannot be used, scoring goes on" in result.stdout
     summary = read_scores(copied.decoded / "score").summary
     for system in SYSTEMS:
         assert summary["cer"][system]["value"] is None
         assert "does not load" in summary["cer"][system]["reason"]
     assert summary["mcd"] == before["mcd"]
+    shutil.rmtree(copied.recognizer)
+    path.write_text("#!/bin/sh\ncp -r ../../../kept exp/asr_mini\n")
+    assert told in copied.succeed(7, 7)
+    assert read_scores(copied.decoded / "score").summary == before
+
+
+def test_wrong_scoring_options_are_told_before_anything_is_decoded(copied):
+    shutil.rmtree(copied.decoded)
+    result = copied.run(7, 7, "--asr_config", "a.yaml")
+    assert result.returncode == 2, result.stdout
+    assert "error: --asr_config has 1 entries and --asr_model_file 0" in result.stdout
+    assert not copied.decoded.exists()
+
+
+def test_failed_utterance_is_decoded_once_more_if_asked(finished, copied):
+    wav = copied.decoded / f"wav/{UTTERANCES[1]}.wav"
+    listed = copied.decoded / "failures.tsv"
+    options = ("--skip_scoring", "true", "--batch_size", "1")
+    wav.unlink()
+    record = DecodingRecord(utterance=UTTERANCES[1], reason="too long")
+    append_records(copied.decoded / "log/output.2/journal.jsonl", [record])
+    (copied.decoded / ".done").unlink()
+    copied.succeed(7, 7, *options)
+    assert read_reasons(listed) == {UTTERANCES[1]: "too long"}
+    assert not wav.exists()
+    copied.succeed(7, 7, *options, "--retry_failed", "true")
+    assert not listed.exists()
+    frames = soundfile.info(finished.decoded / f"wav/{UTTERANCES[1]}.wav").frames
+    assert soundfile.info(wav).frames == frames
+
+
+def test_interrupt_while_a_stamp_is_looked_at_ends_the_run_and_keeps_wavs(
+    copied, started
+):
+    (copied.decoded / ".done").unlink()
+    before = copied.read_files("exp")
+    stub = copied.root / "bin/python3"  # a command that takes Ctrl-C for a failure
+    stub.parent.mkdir()
+    stub.write_text(
+        '#!/bin/bash\n[[ "$*" == *"stamp check"*.started* ]] || '
+        f'exec {sys.executable} "$@"\n'
+        f"trap 'exit 130' INT\ntouch {copied.root}/looks\n"
+        "for _ in {1..600}; do sleep 0.1; done\n"
+    )
+    stub.chmod(0o755)
+    path = copied.environment()["PATH"]
+    run = started(copied, 7, 7, PATH=f"{stub.parent}:{path}")
+    run.wait_for((copied.root / "looks").is_file)
+    os.killpg(run.process.pid, signal.SIGINT)
+    assert run.process.wait(60) == 130
+    assert copied.read_files("exp") == before
 
 
 def test_options_take_the_place_of_the_recipe_and_none_scores_without(copied):

@@ -18,13 +18,19 @@ from espnet_vibevoice.score.measuring_errors import MeasureUnavailable
 FS = 24000
 FRAMES = 300  # of 5 ms
 LONG = """
-import resource, numpy as np
+import numpy as np
 from espnet_vibevoice.score.acoustics import measure_against
+
+def read_peak():
+    # not ru_maxrss, which begins at what the starting process had
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line[:5] == "VmHWM")
+
 draw = np.random.default_rng(0).normal
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-found = measure_against(draw(0, 0.1, 60 * 24000), draw(0, 0.1, 60 * 24000), 24000)
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(found.values["mcd"], after // 1024, (after - before) // 1024)
+before = read_peak()
+found = measure_against(draw(0, 0.1, 30 * 24000), draw(0, 0.1, 30 * 24000), 24000)
+after = read_peak()
+print(found.values["mcd"], (after - before) // 1024)
 """
 
 
@@ -58,6 +64,11 @@ def test_measure_against_same_audio_at_any_level_is_zero(scale):
         {"mcd": 0, "log_f0_rmse": 0, "duration_ratio": 1}, abs=1e-6
     )
     assert found.reasons == {}
+
+
+def test_measure_against_level_that_rises_is_no_distortion():
+    speech = make_speech()  # c0, the level of a frame, is left out
+    assert measure(speech * np.linspace(0.25, 1, len(speech))).values["mcd"] < 0.2
 
 
 @pytest.mark.parametrize("pitch", [0.8, 1.12, 1.25])
@@ -186,14 +197,13 @@ def test_align_long_utterances_pairs_each_nth_frame_of_both():
     assert np.array_equal(one, np.arange(0, 8200, 3))
 
 
-def test_measure_against_minute_of_audio_stays_within_memory():
+def test_measure_against_long_audio_stays_within_memory():
     ran = subprocess.run(
         [sys.executable, "-c", LONG], capture_output=True, text=True, check=True
     )
-    mcd, total, more = (float(word) for word in ran.stdout.split())
+    mcd, more = (float(word) for word in ran.stdout.split())
     assert mcd > 0
-    assert total < 1000, ran.stdout  # MiB, whole process
-    assert more < 600, ran.stdout
+    assert 100 < more < 500, ran.stdout  # MiB; the full table alone would take 690
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.6])

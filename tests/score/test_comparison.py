@@ -1,8 +1,8 @@
 import pytest
 
+from espnet_vibevoice.score.columns import find_direction
 from espnet_vibevoice.score.comparison import compare_systems
 from espnet_vibevoice.score.comparison_systems import open_systems
-from espnet_vibevoice.score.comparison_values import find_direction
 from espnet_vibevoice.score.stored import check_summary
 
 

@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from espnet_vibevoice.score.columns import EDITS
+from espnet_vibevoice.score.columns import COUNTS
 from espnet_vibevoice.score.results import replace_part, update_results
 
 META = {
@@ -28,8 +28,11 @@ def figure(value, low=None, high=None, n=25, **more):
 LACKING = figure(None, n=0, reason="no speaker model is configured")
 SUMMARY = {
     "cer": {"natural": figure(0.01, 0.0, 0.02), "synthesis": figure(0.1, 0.08, 0.12)},
-    **{name: dict.fromkeys(("natural", "synthesis"), figure(7)) for name in EDITS},
-    "mcd": {"synthesis": figure(5.25, 5.0, 5.5)},
+    **{
+        name: dict.fromkeys(("natural", "synthesis"), figure(count))
+        for name, count in zip(COUNTS, (200, 8, 2, 10) * 2, strict=True)
+    },
+    "mcd": {"synthesis": figure(5.25, 5.0, 5.5, n=24)},
     "speaker_similarity": {"synthesis": LACKING},
 }
 
@@ -42,8 +45,11 @@ def test_update_results_new_file_has_environments_table_and_command(tmp_path):
     assert lines[0] == "# RESULTS"
     assert "- Git hash: `abc`" in lines
     assert "## decode_best, test" in lines
-    assert "|test|synthesis|25|7|7|7|10.00|8.00 to 12.00|" in lines
-    assert "|MCD (dB)|-|-|5.25 (5.00 to 5.50)|" in lines
+    head = "|dataset|system|Snt|Chr|Corr|Sub|Del|Ins|Err|95 % interval|"
+    assert head in lines
+    row = "|test|synthesis|25|200|91.00|4.00|5.00|1.00|10.00|8.00 to 12.00|"
+    assert row in lines
+    assert "|MCD (dB)|-|-|5.25 (5.00 to 5.50), n 24|" in lines
     assert "- speaker similarity of synthesis: no speaker model is configured" in lines
     assert "./run.sh --stage 7" in lines
     assert "Real-time factor of decoding: 0.500." in text
@@ -72,8 +78,8 @@ def test_update_results_replaces_only_its_own_section(tmp_path):
     assert text.startswith("# My model\n\nSounds good.\n")
     assert text.endswith("\nWritten below.\n")
     assert text.count("## Environments") == text.count("## decode_best, test") == 1
-    assert "|test|synthesis|25|7|7|7|5.00|8.00 to 12.00|" in text
-    assert "|other|synthesis|25|7|7|7|10.00|8.00 to 12.00|" in text
+    assert "|test|synthesis|25|200|91.00|4.00|5.00|1.00|5.00|8.00 to 12.00|" in text
+    assert "|other|synthesis|25|200|91.00|4.00|5.00|1.00|10.00|8.00 to 12.00|" in text
 
 
 def test_update_results_without_recogniser_or_checkout_says_so(tmp_path):
@@ -102,4 +108,21 @@ def test_replace_part_damaged_marks_raise(tmp_path, text):
 
 def test_replace_part_text_without_newline_at_its_end_stays_whole(tmp_path):
     text = replace_part("mine", "x", "new", tmp_path)
-    assert text == "mine\n\n<!-- begin x -->\nnew\n<!-- end x -->\n"
+    mark = "<!-- begin x: each scoring writes this part anew -->"
+    assert text == f"mine\n\n{mark}\nnew\n<!-- end x -->\n"
+
+
+def test_update_results_several_sets_keep_the_newest_environments(tmp_path):
+    path = tmp_path / "RESULTS.md"
+    older = META | {"set": "other", "date": "2025-12-31 00:00:00 UTC"}
+    for _ in range(2):
+        for meta in (META, older):
+            update_results(path, meta, SUMMARY)
+        time = path.stat().st_mtime_ns
+    text = path.read_text(encoding="utf-8")
+    assert f"- date: `{META['date']}`" in text
+    assert f"Scored {older['date']}: 25 utterances." in text
+    assert not update_results(path, META, SUMMARY)
+    assert path.stat().st_mtime_ns == time
+    update_results(path, META | {"date": "2026-02-01 00:00:00 UTC"}, SUMMARY)
+    assert "- date: `2026-02-01 00:00:00 UTC`" in path.read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,15 @@ import pytest
 from espnet_vibevoice.bin import score as command
 from espnet_vibevoice.data.audio import write_wav
 from espnet_vibevoice.data.kaldi import read_table, write_table
-from espnet_vibevoice.score import audio_measures, set_scores, set_versa, similarity
+from espnet_vibevoice.score import model_measures, set_scores, signal_measures
 from espnet_vibevoice.score.conf import ScoreConf
-from espnet_vibevoice.score.measuring import Measured
 from espnet_vibevoice.score.measuring_errors import MeasureUnavailable
 from espnet_vibevoice.score.model_specs import RecognizerSpec, SpeakerModelSpec
 from espnet_vibevoice.score.reason_list import write_reasons
-from espnet_vibevoice.score.request import ScoreRequest
-from espnet_vibevoice.score.scoring import score_set
-from espnet_vibevoice.score.set_files import SetFiles
+from espnet_vibevoice.score.report.listening import write_report
+from espnet_vibevoice.score.scoring import ScoreRequest, score_set
+from espnet_vibevoice.score.set_files import SetFiles, read_set
+from espnet_vibevoice.score.signal_measures import Measured, measure_set
 from espnet_vibevoice.score.stored import read_scores
 from espnet_vibevoice.score.versa import VersaScores
 
@@ -129,6 +129,7 @@ def test_score_set_a_word_less_in_each_is_as_many_deletions(made):
     summary, rows = made.read()
     figures = {n: summary[n]["synthesis"]["value"] for n in summary}
     assert figures["word_deletions"] == 3
+    assert figures["word_reference"] == 18
     assert figures["word_substitutions"] == figures["word_insertions"] == 0
     assert figures["wer"] == pytest.approx(3 / 18)
     assert summary["word_deletions"]["natural"]["value"] == 0
@@ -151,7 +152,7 @@ def test_score_set_again_computes_nothing(made, monkeypatch):
 def test_score_set_other_hypotheses_measure_no_audio_again(made, monkeypatch):
     made.score()
     made.hear("synthesis", dict.fromkeys(TEXTS, "سلام"))
-    monkeypatch.setattr(audio_measures, "measure_utterance", None)
+    monkeypatch.setattr(signal_measures, "measure_utterance", None)
     outcome = made.score()
     assert not outcome.was_up_to_date
     assert outcome.summary["cer"]["synthesis"]["value"] > 0.7
@@ -167,7 +168,7 @@ def test_score_set_killed_while_measuring_goes_on_where_it_was(made, monkeypatch
         measured.append(path)
         return Measured({"silence_share": 0.5}, {}, 1.0, -20.0)
 
-    monkeypatch.setattr(audio_measures, "measure_utterance", measure)
+    monkeypatch.setattr(signal_measures, "measure_utterance", measure)
     with pytest.raises(KeyboardInterrupt):
         made.score()
     assert not (made.files.score_dir / "meta.json").exists()
@@ -208,6 +209,23 @@ def test_score_set_bad_wav_has_its_reason_and_others_stay(made, damage, reason, 
     else:
         assert (row["cer"], row["faults"]) == ("", "")
         assert (cer["n"], cer["value"]) == (2, 0)
+
+
+def test_score_set_without_any_synthesis_has_everything_deleted(made):
+    write_table(made.files.wav_scp("synthesis"), {})
+    write_reasons(made.files.failures("synthesis"), dict.fromkeys(TEXTS, "no end"))
+    shutil.rmtree(made.files.recognition_dir("synthesis", "ctc"))  # nothing to hear
+    outcome = made.score()
+    summary, rows = made.read()
+    assert rows["s0", "synthesis"]["reason"] == "no end"
+    for rate in ("cer", "wer", "empty_rate"):
+        figure = summary[rate]["synthesis"]
+        assert (figure["value"], figure["n"]) == (1.0, 3), rate
+    assert summary["mcd"]["synthesis"]["n"] == 0
+    assert outcome.gaps == ["synthesis: 3 utterances are failed: no end"]
+    page = made.root / "report.html"
+    write_report(made.files.score_dir, page, 9)
+    assert page.read_text(encoding="utf-8").count("no end") >= 3
 
 
 def test_score_set_failure_of_decoding_is_the_reason(made):
@@ -288,12 +306,12 @@ def test_score_set_without_encoder_has_no_resynthesis_and_no_gap(made):
     assert summary["cer"]["resynthesis"]["value"] is None
 
 
-def test_score_set_models_that_are_not_there_are_gaps(made, monkeypatch):
+def test_score_set_models_that_are_not_there_are_gaps_until_they_are(made, monkeypatch):
     def refuse(*_, **__):
         raise MeasureUnavailable("not installed")
 
-    monkeypatch.setattr(similarity, "open_speaker_model", refuse)
-    monkeypatch.setattr(set_versa, "run_versa", refuse)
+    monkeypatch.setattr(model_measures, "open_speaker_model", refuse)
+    monkeypatch.setattr(model_measures, "run_versa", refuse)
     Path("versa.yaml").write_text("- name: nisqa\n")
     speaker = SpeakerModelSpec("wavlm", model="x")
     outcome = made.score(speaker_model=speaker, versa="versa.yaml")
@@ -301,6 +319,31 @@ def test_score_set_models_that_are_not_there_are_gaps(made, monkeypatch):
         assert outcome.summary[measure]["natural"]["reason"] == "not installed"
         assert f"{measure}: not installed" in outcome.gaps
     assert outcome.summary["cer"]["synthesis"]["value"] == 0
+    found = VersaScores({u: {"utmos": 3.0} for u in TEXTS})
+    monkeypatch.setattr(
+        model_measures, "open_speaker_model", lambda *_: LoudnessModel()
+    )
+    monkeypatch.setattr(model_measures, "run_versa", lambda *_: found)
+    outcome = made.score(speaker_model=speaker, versa="versa.yaml")
+    assert outcome.gaps == []
+    assert outcome.summary["speaker_similarity"]["natural"]["n"] == 3
+    assert made.score(speaker_model=speaker, versa="versa.yaml").was_up_to_date
+
+
+def test_score_set_other_weights_of_the_speaker_model_are_asked(made, monkeypatch):
+    folder = Path("wavlm")
+    folder.mkdir()
+    opened = []
+
+    def open_model(spec, device):
+        opened.append(spec)
+        return LoudnessModel()
+
+    monkeypatch.setattr(model_measures, "open_speaker_model", open_model)
+    for weights in ("a", "b", "b"):
+        (folder / "model.safetensors").write_text(weights)
+        made.score(speaker_model=SpeakerModelSpec("wavlm", model="wavlm"))
+    assert len(opened) == 2
 
 
 class LoudnessModel:
@@ -317,7 +360,7 @@ def test_score_set_voices_are_embedded_once(made, monkeypatch):
         opened.append(spec)
         return LoudnessModel()
 
-    monkeypatch.setattr(similarity, "open_speaker_model", open_model)
+    monkeypatch.setattr(model_measures, "open_speaker_model", open_model)
     speaker = SpeakerModelSpec("wavlm", model="x")
     first = made.score(speaker_model=speaker).summary["speaker_similarity"]
     assert first["synthesis"]["n"] == first["natural"]["n"] == 3
@@ -334,7 +377,7 @@ def test_score_set_versa_is_run_once_for_the_same_audio(made, monkeypatch):
         runs.append((wav_scp, reference_scp))
         return VersaScores({u: {"utmos": 3.0} for u in TEXTS})
 
-    monkeypatch.setattr(set_versa, "run_versa", run)
+    monkeypatch.setattr(model_measures, "run_versa", run)
     Path("versa.yaml").write_text("- name: utmos\n")
     for heard in ("سلام", "خدا"):
         made.hear("synthesis", dict.fromkeys(TEXTS, heard))
@@ -375,19 +418,14 @@ def test_score_set_meta_tells_what_was_scored(made):
 
 
 def test_measure_set_in_processes_equals_one_process(made):
-    one = made.score().summary
-    shutil.rmtree("dump/ceilings/test/natural")
-    shutil.rmtree(made.files.score_dir / "synthesis/acoustics.jsonl", True)
+    tables = read_set(made.files)
+    # alone is enough here: comparing loads much in each process
+    tables = replace(tables, systems={"natural": tables.systems["natural"]})
+    one = measure_set(made.files, tables, nj=1)
+    assert len(one["natural"]) == 3
     for journal in Path(".").rglob("acoustics.jsonl"):
         journal.unlink()
-    made.hear("natural", TEXTS)
-    conf = ScoreConf(recognizers=(SPEC,), draws=51)
-    request = ScoreRequest(made.files, conf, None, "./run.sh", nj=2)
-    again = score_set(request)
-    assert not again.was_up_to_date
-    assert (
-        again.summary["mcd"]["synthesis"]["value"] == one["mcd"]["synthesis"]["value"]
-    )
+    assert measure_set(made.files, tables, nj=2) == one
 
 
 def run_command(made, monkeypatch, *options):

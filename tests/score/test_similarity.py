@@ -16,7 +16,6 @@ from espnet_vibevoice.score.measuring_errors import MeasureUnavailable
 from espnet_vibevoice.score.model_specs import SpeakerModelSpec
 from espnet_vibevoice.score.similarity import (
     compare_speakers,
-    compute_similarities,
     compute_similarity,
     embed_file,
     open_speaker_model,
@@ -226,28 +225,21 @@ def write_known(path, degrees):
     return path
 
 
-def test_compute_similarities_has_value_or_reason_for_each(tmp_path):
-    wavs = {
-        "natural": {u: write_known(tmp_path / f"n{u}.wav", 0) for u in ("a1", "a2")},
-        "synthesis": {
-            "a1": write_known(tmp_path / "s.wav", 60),
-            "a2": tmp_path / "gone.wav",
-            "a3": tmp_path / "short.wav",
-            "b1": tmp_path / "silent.wav",
-        },
-    }
-    write_wav(tmp_path / "short.wav", make_noise(0.3), FS)
-    write_wav(tmp_path / "silent.wav", np.zeros(FS), FS)
-    calls = []
-    found = compute_similarities(LevelModel(), wavs, UTT2SPK, lambda: calls.append(1))
-    assert len(calls) == 6
-    assert found.values["natural"] == pytest.approx({"a1": 1.0, "a2": 1.0})
-    assert found.values["synthesis"] == pytest.approx({"a1": 0.5}, abs=1e-3)
-    reasons = found.reasons["synthesis"]
-    assert set(reasons) == {"a2", "a3", "b1"}
-    assert reasons["a2"].startswith("unreadable: ")
-    assert reasons["a3"] == "too short: 0.300 s, limit 0.5 s"
-    assert "silent: -200.0 dBFS" in reasons["b1"]
+@pytest.mark.parametrize(
+    ("waveform", "reason"),
+    [
+        (None, "unreadable: .*gone.wav"),
+        (make_noise(0.3), "too short: 0.300 s, limit 0.5 s"),
+        (np.zeros(FS), "silent: -200.0 dBFS"),
+    ],
+    ids=["missing", "short", "silent"],
+)
+def test_embed_file_without_speech_raises(tmp_path, waveform, reason):
+    path = tmp_path / "gone.wav"
+    if waveform is not None:
+        write_wav(path, waveform, FS)
+    with pytest.raises(MeasureUnavailable, match=reason):
+        embed_file(LevelModel(), path)
 
 
 def test_embed_file_gives_length_one(tmp_path):

@@ -9,7 +9,7 @@ import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.train.distributed_utils import DistributedOption
 
-from espnet_vibevoice.tts.dry_step import is_out_of_memory, run_dry_step
+from espnet_vibevoice.tts.dry_step import run_dry_step
 from espnet_vibevoice.tts.dumped_latents import use_dumped_latents
 from espnet_vibevoice.tts.task import VibeVoiceTTSTask
 
@@ -102,17 +102,3 @@ def test_run_dry_step_without_a_list_of_batches_says_so(make_training, caplog):
     with caplog.at_level(logging.INFO):
         run_dry_step(model, Factory(), shape_files, batch_bins=1500)
     assert "No dry step: this iterator has no list of batches" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("err", "wanted"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory."), True),
-        (MemoryError(), True),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), True),
-        (RuntimeError("shapes do not fit"), False),
-    ],
-)
-def test_is_out_of_memory_knows_torchs_ways(err, wanted):
-    assert is_out_of_memory(err) is wanted

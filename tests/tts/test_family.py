@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from espnet_vibevoice.adapters.lora import list_lora_layers
-from espnet_vibevoice.models.fingerprint import fingerprint_weights
+from espnet_vibevoice.models.fingerprint import check_fingerprint, fingerprint_weights
 from espnet_vibevoice.models.realtime import PARTS
-from espnet_vibevoice.tts.family import check_fingerprint, refuse_espnet_adapter
+from espnet_vibevoice.tts.family import refuse_espnet_adapter
 from espnet_vibevoice.tts.realtime import VibeVoiceRealtimeTTS
 
 VOCAB_SIZE, LATENT_DIM = 264, 4

@@ -6,6 +6,12 @@
 
 ceilings=${dumpdir}/ceilings # of natural audio: shared by all experiments
 systems=(natural resynthesis synthesis)
+model=(--train_config "${tts_exp}/config.yaml") # where settings of the model are
+base_names='' base_files=() # its base, by name and as files
+voice_files=() # files that --inference_args names
+score_opts=() # what to score with, for our commands
+recognizers=() # their names, in the order of the tables
+declare -A recipe_of=() # recogniser to the recipe to run first, its model is missing
 declare -A unusable=() # recogniser to the file that says why it cannot be used
 
 wav_scp_of() { # SYSTEM SET: its audio
@@ -24,11 +30,41 @@ work_dir_of() { # SYSTEM SET: folder of what recognisers heard in it
     fi
 }
 
+prepare_evaluation() { # what both halves need; wrong options are told before hours pass
+    local name recipe found word
+    for word in ${inference_args}; do # e.g. that of --voice_prompt
+        [ ! -f "${word}" ] || voice_files+=("${word}")
+    done
+    ! "${skip_scoring}" || return 0
+    base_names=$(${python} -m espnet_vibevoice.bin.find_base "${model[@]}" --names)
+    found=$(${python} -m espnet_vibevoice.bin.find_base "${model[@]}")
+    [ -z "${found}" ] || mapfile -t base_files <<<"${found}"
+    for name in score_config speaker_model versa_config max_utts; do
+        [ -z "${!name}" ] || score_opts+=("--${name}" "${!name}")
+    done
+    for name in asr_config asr_model_file asr_model_tag whisper_model; do # lists
+        [ -z "${!name}" ] || score_opts+=("--${name}" ${!name})
+    done
+    found=$(ours list_recognizers "${score_opts[@]}")
+    while IFS=$'\t' read -r name recipe; do
+        [ -n "${name}" ] || continue
+        recognizers+=("${name}")
+        recipe_of[${name}]=${recipe}
+    done <<<"${found}"
+}
+
 decode_set() { # SET: texts -> wav/
     local src=${data_feats}/$1 dst=${tts_exp}/${inference_tag}/$1 cmd num_gpus inputs jobs
+    local again=()
     "${gpu_inference}" && cmd="${cuda_cmd} --gpu 1" num_gpus=1 || cmd=${decode_cmd} num_gpus=0
+    # the checkpoint knows its base, and refuses another one
     inputs=(--option "inference_args=${inference_args}" --input "${src}/text"
-        "${tts_exp}/${inference_model}" "${tts_exp}/config.yaml" ${inference_config})
+        "${tts_exp}/${inference_model}" "${tts_exp}/config.yaml"
+        ${inference_config:+"${inference_config}"} "${voice_files[@]}")
+    if "${retry_failed}" && [ -e "${dst}/failures.tsv" ]; then
+        again=(--retry_failed)
+        rm -f "${dst}/.done"
+    fi
     ! is_done "${dst}" "${dst}/.done" "${inputs[@]}" --output "${dst}/wav/wav.scp" || return 0
     if ! ours stamp check "${dst}/.started" "${inputs[@]}" >/dev/null; then
         rm -rf "${dst}" # decoded by another model or with other options
@@ -36,10 +72,10 @@ decode_set() { # SET: texts -> wav/
         ours stamp write "${dst}/.started" "${inputs[@]}"
     fi
     jobs=$(ours divide_decoding --text "${src}/text" --out_dir "${dst}" \
-        --nj "${inference_nj}")
+        --nj "${inference_nj}" "${again[@]}")
     if [ "${jobs}" -gt 0 ]; then
         log "${src}: ${jobs} jobs, logs: ${dst}/log/decode.*.log"
-        ${cmd} JOB=1:"${jobs}" "${dst}/log/decode.JOB.log" \
+        ${cmd} --progress '(?P<done>[0-9]+)/(?P<total>[0-9]+) utterances, ' JOB=1:"${jobs}" "${dst}/log/decode.JOB.log" \
             ${python} -m espnet_vibevoice.bin.decode --ngpu "${num_gpus}" \
             --data_path_and_name_and_type "${src}/text,text,text" \
             --key_file "${dst}/log/keys.JOB.scp" \
@@ -47,7 +83,7 @@ decode_set() { # SET: texts -> wav/
             --train_config "${tts_exp}/config.yaml" \
             --output_dir "${dst}/log/output.JOB" --vocoder_file "${vocoder_file}" \
             ${batch_size:+--batch_size "${batch_size}"} \
-            ${inference_config:+--config ${inference_config}} ${inference_args}
+            ${inference_config:+--config "${inference_config}"} ${inference_args}
     fi
     ours collect_decoding --data_dir "${src}" --out_dir "${dst}"
     ours stamp write "${dst}/.done" "${inputs[@]}"
@@ -55,12 +91,10 @@ decode_set() { # SET: texts -> wav/
 
 resynthesize_set() { # SET: natural audio through the codec of the base
     local src=${data_feats}/$1 dst=${ceilings}/$1/resynthesis
-    local model audio base names stamp jobs
-    model=(--train_config "${tts_exp}/config.yaml")
-    base=$(${python} -m espnet_vibevoice.bin.find_base "${model[@]}")
-    names=$(${python} -m espnet_vibevoice.bin.find_base "${model[@]}" --names)
+    local audio stamp jobs
     audio=$(ours fingerprint_audio "${src}/wav.scp")
-    stamp=(--option "model=${names}" "audio=${audio}" --input "${src}/wav.scp" ${base})
+    stamp=(--option "model=${base_names}" "audio=${audio}"
+        --input "${src}/wav.scp" "${base_files[@]}")
     ! is_done "${dst}" "${dst}/.done" "${stamp[@]}" --output "${dst}/wav.scp" || return 0
     if ! ours stamp check "${dst}/.started" "${stamp[@]}" >/dev/null; then
         rm -rf "${dst}" # of other audio or another codec
@@ -113,27 +147,21 @@ recognize_set() { # SYSTEM SET RECOGNIZER: audio -> what is heard in it
 }
 
 score_sets() { # SETS...: ceilings, hypotheses, figures, RESULTS.md, report
-    local dset name recipe system found result
-    score_opts=()
-    for name in score_config speaker_model versa_config max_utts; do
-        [ -z "${!name}" ] || score_opts+=("--${name}" "${!name}")
-    done
-    for name in asr_config asr_model_file asr_model_tag whisper_model; do # lists
-        [ -z "${!name}" ] || score_opts+=("--${name}" ${!name})
-    done
-    found=$(ours list_recognizers "${score_opts[@]}")
-    while IFS=$'\t' read -r name recipe; do
+    local dset name recipe system result
+    for name in "${recognizers[@]}"; do
+        recipe=${recipe_of[${name}]}
         [ -n "${recipe}" ] || continue
         log "recogniser ${name} is not there yet: ${recipe}/run.sh makes it"
-        (cd "${recipe}" && ./run.sh </dev/null) || log "${recipe}/run.sh failed"
-    done <<<"${found}"
+        (cd "${recipe}" && ./run.sh </dev/null) ||
+            log "${recipe}/run.sh failed, its last lines are above; scoring goes on"
+    done
     for dset in "$@"; do
         resynthesize_set "${dset}"
-        while IFS=$'\t' read -r name recipe; do
+        for name in "${recognizers[@]}"; do
             for system in "${systems[@]}"; do
-                [ -z "${name}" ] || recognize_set "${system}" "${dset}" "${name}"
+                recognize_set "${system}" "${dset}" "${name}"
             done
-        done <<<"${found}"
+        done
         result=0
         ours score --data_dir "${data_feats}/${dset}" --ceilings "${ceilings}/${dset}" \
             --decode_dir "${tts_exp}/${inference_tag}/${dset}" --experiment "${tts_exp}" \

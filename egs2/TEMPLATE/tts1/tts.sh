@@ -81,6 +81,7 @@ inference_args=         # further options of tts_inference
 inference_tag=          # name of the decoding folder
 inference_model=valid.loss.best.pth # checkpoint to decode with
 batch_size=             # texts decoded side by side; empty: as the device likes
+retry_failed=false      # decode once more what could not be spoken
 score_config=           # what to score with (YAML) | none; conf/score.yaml if there
 asr_config=             # config.yaml of ESPnet recognisers, instead of score_config's
 asr_model_file=         # their checkpoints, in the same order
@@ -120,8 +121,8 @@ for _rule in feats_type=raw token_type=hugging_face feats_normalize=none \
 done
 [ -n "${score_config}" ] || [ ! -e conf/score.yaml ] || score_config=conf/score.yaml
 [ "${score_config}" != none ] || score_config=
-for _file in ${train_config} ${inference_config} ${score_config}; do
-    [ -f "${_file}" ] || { echo "tts.sh: no such file: ${_file}" >&2; exit 2; }
+for _file in "${train_config}" "${inference_config}" "${score_config}"; do
+    [ -z "${_file}" ] || [ -f "${_file}" ] || { echo "tts.sh: no such file: ${_file}" >&2; exit 2; }
 done
 
 data_feats=${dumpdir}/raw
@@ -146,6 +147,7 @@ tts_exp=${tts_exp:-${expdir}/tts_${tag}}
 # Two runs in one folder would write the same files. The lock is inherited by jobs;
 # those of a run that was killed end by themselves within seconds.
 export TTS_DRIVER_PID=$$
+trap 'exit 130' INT # a command that takes Ctrl-C for a failure must not lead us on
 exec 9>>.tts.lock
 if command -v flock >/dev/null && ! flock -w 30 9; then
     fail "another run is at work in ${PWD}: wait for it or end it, then try again"
@@ -366,6 +368,7 @@ if ! "${skip_eval}" && wants 7; then
     begin 7 "Decoding and scoring: ${tts_exp}/${inference_tag}"
     need_model
     . ./evaluate.sh
+    prepare_evaluation
     for dset in ${test_sets}; do
         need "${data_feats}/${dset}/.done" 3
         decode_set "${dset}"

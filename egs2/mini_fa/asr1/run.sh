@@ -41,7 +41,9 @@ fs=16000 # sampling rate of the recogniser in Hz
 asr_exp=exp/asr_${tag}
 token_list=dump/token_list/char/tokens.txt
 decoded=${asr_exp}/decode_asr_${inference_model%.*}
-# Two runs in one folder would write the same files.
+# Two runs in one folder would write the same files. Jobs end with the driver.
+export TTS_DRIVER_PID=${TTS_DRIVER_PID:-$$}
+trap 'exit 130' INT # a command that takes Ctrl-C for a failure must not lead us on
 mkdir -p exp
 exec 9>>exp/.lock
 if command -v flock >/dev/null && ! flock -w 600 9; then
@@ -111,6 +113,9 @@ if wants 4; then
     _stamp=("${asr_exp}/.done" "${_inputs[@]}" --output "${asr_exp}/${inference_model}")
     if ! is_done "${asr_exp}" "${_stamp[@]}"; then
         if ! ours stamp check "${asr_exp}/.started" "${_inputs[@]}" >/dev/null; then
+            [ ! -e "${asr_exp}/.done" ] || # a model that is finished is not thrown away
+                fail "${asr_exp} was trained with other data or options: remove it or" \
+                    "give another --tag"
             rm -rf "${asr_exp}" # begun with other data or options
             mkdir -p "${asr_exp}"
             ours stamp write "${asr_exp}/.started" "${_inputs[@]}"

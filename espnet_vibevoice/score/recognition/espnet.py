@@ -2,29 +2,25 @@
 
 The class behind that command does the work, and the preprocessing that the command
 puts before it (volume normalisation, say) is the training's own, as there. Options
-of ``inference`` are those of the command.
+of ``inference`` are those of the command. Unlike there, audio above 30 s is cut at
+pauses: models have heard no longer one, and memory grows with the square of its length.
 """
 
 import importlib.util
 import inspect
-import pickle
-import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import typeguard
-import yaml
 from espnet2.bin.asr_inference import Speech2Text, TooShortUttError
 from espnet2.tasks.asr import ASRTask
 
 from espnet_vibevoice.errors import summarize_faults
+from espnet_vibevoice.score.model_files import LOADING_ERRORS, check_weights
 from espnet_vibevoice.score.model_specs import RecognizerSpec
 from espnet_vibevoice.score.recognition.recognizer import (
     RecognizerUnavailable,
-    convert_waveform,
+    recognize_in_pieces,
 )
 
 _DEFAULT_FS = 16000  # of frontends whose configuration names none
@@ -33,22 +29,6 @@ _NOT_OPTIONS = {
     *("self", "asr_train_config", "asr_model_file", "device", "batch_size"),
     *("nbest", "streaming", "enh_s2t_task", "multi_asr"),
 }
-# What files that are damaged, missing or of another model lead to.
-_LOAD_ERRORS = (
-    AttributeError,
-    EOFError,
-    ImportError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    AssertionError,
-    pickle.UnpicklingError,
-    typeguard.TypeCheckError,
-    yaml.YAMLError,
-    zipfile.BadZipFile,
-)
 
 
 class EspnetRecognizer:
@@ -66,9 +46,10 @@ class EspnetRecognizer:
 
     def recognize(self, waveform: np.ndarray, fs: int) -> str:
         """Write down what is said; see :class:`Recognizer`."""
-        speech = convert_waveform(waveform, fs, self.fs)
-        if len(speech) == 0:
-            return ""
+        return recognize_in_pieces(self._transcribe, waveform, fs, self.fs)
+
+    def _transcribe(self, speech: np.ndarray) -> str:
+        """Write down a piece (T_wav,) at the model's rate."""
         if self._preprocess is not None:
             speech = self._preprocess("utterance", {"speech": speech})["speech"]
         try:
@@ -80,7 +61,7 @@ class EspnetRecognizer:
         if not results:
             return ""
         text, tokens, _, _ = results[0]
-        return (" ".join(tokens) if text is None else text).strip()
+        return " ".join(tokens) if text is None else text
 
 
 def load_espnet(spec: RecognizerSpec, device: str) -> EspnetRecognizer:
@@ -109,13 +90,12 @@ def load_espnet(spec: RecognizerSpec, device: str) -> EspnetRecognizer:
             **spec.inference,
         )
         recognizer = EspnetRecognizer(speech2text)
-    except _LOAD_ERRORS as err:
+        _check_weights(spec, speech2text)
+    except LOADING_ERRORS as err:
         said = str(err) or "no reason given"
         raise _unavailable(
             spec, f"it does not load: {type(err).__name__}: {said}"
         ) from err
-    if spec.model_file is not None:
-        _check_weights(spec, Path(spec.model_file), speech2text)
     return recognizer
 
 
@@ -135,18 +115,12 @@ def _check_options(spec: RecognizerSpec) -> None:
         )
 
 
-def _check_weights(spec: RecognizerSpec, path: Path, speech2text: Speech2Text) -> None:
-    """Refuse weights of another model, which ESPnet loads without a word."""
+def _check_weights(spec: RecognizerSpec, speech2text: Speech2Text) -> None:
+    if spec.model_file is None or spec.config is None:
+        return  # a tag brings files that belong together
     if vars(speech2text.asr_train_args).get("use_adapter"):
         return  # the file holds the adapter only
-    stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    wanted = speech2text.asr_model.state_dict().keys()
-    if lacking := sorted(wanted - stored.keys()):
-        raise _unavailable(
-            spec,
-            f"{path} lacks {len(lacking)} of {len(wanted)} weights that {spec.config} "
-            f"asks for, e.g. {lacking[0]}: give files of one training",
-        )
+    check_weights(spec.model_file, speech2text.asr_model.state_dict(), spec.config)
 
 
 def _read_fs(frontend_conf: Mapping[str, Any]) -> int:

@@ -1,10 +1,12 @@
 """What every recogniser offers, and the error of one that cannot be loaded."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from espnet_vibevoice.data.audio import resample, to_mono
+from espnet_vibevoice.score.recognition.chunks import split_at_pauses
 
 # A shorter waveform holds no sound of speech; spectra of some models need as much.
 MIN_SECONDS = 0.05
@@ -40,6 +42,31 @@ class Recognizer(Protocol):
             str: The text as the model gives it; empty where nothing is heard.
         """
         ...
+
+
+def recognize_in_pieces(
+    transcribe: Callable[[np.ndarray], str],
+    waveform: np.ndarray,
+    fs: int,
+    wanted_fs: int,
+) -> str:
+    """Hear audio of any length, rate and number of channels.
+
+    Args:
+        transcribe (Callable): Writes down a piece of at most 30 s (T_wav,).
+        waveform (np.ndarray): (T_wav,) or (T_wav, C).
+        fs (int): Its rate in Hz.
+        wanted_fs (int): Rate of the model in Hz.
+
+    Returns:
+        str: What was heard in the pieces, with single spaces between them; empty if
+            the audio is shorter than ``MIN_SECONDS``.
+    """
+    speech = convert_waveform(waveform, fs, wanted_fs)
+    if len(speech) == 0:
+        return ""
+    texts = map(transcribe, split_at_pauses(speech, wanted_fs))
+    return " ".join(text for text in map(str.strip, texts) if text)
 
 
 def convert_waveform(waveform: np.ndarray, fs: int, wanted_fs: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from espnet_vibevoice.data.kaldi import (
 )
 from espnet_vibevoice.data.progress import Progress
 from espnet_vibevoice.errors import UtteranceError
+from espnet_vibevoice.score.decoder_faults import refuse_device_fault
 from espnet_vibevoice.score.model_specs import RecognizerSpec
 from espnet_vibevoice.score.reason_list import FILE_NAME, read_reasons, write_reasons
 from espnet_vibevoice.score.recognition.journal import (
@@ -62,7 +63,8 @@ def recognize_part(
     Raises:
         RecognizerUnavailable: The recogniser does not load; the reason also stands
             in ``unavailable.txt``.
-        RuntimeError: The recogniser fails on each utterance that could be read.
+        RuntimeError: The recogniser fails on each utterance that could be read, or
+            the GPU fails; what was heard before counts.
     """
     out_dir = Path(out_dir)
     parts = out_dir / "parts"
@@ -150,6 +152,7 @@ def _recognize_all(
         except UtteranceError as err:
             unreadable[source.utt_id] = f"{err.reason}: {err.detail}"
         except RuntimeError as err:  # of the model: memory, kernels
+            refuse_device_fault(err)
             refused[source.utt_id] = f"recognizer_failed: {err}"
             logger.warning("%s: %s", source.utt_id, err)
         progress.update()

@@ -14,10 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from espnet_vibevoice.score.model_specs import RecognizerSpec
-from espnet_vibevoice.score.recognition.chunks import split_at_pauses
 from espnet_vibevoice.score.recognition.recognizer import (
     RecognizerUnavailable,
-    convert_waveform,
+    recognize_in_pieces,
 )
 
 LANGUAGE = "fa"
@@ -49,11 +48,7 @@ class WhisperRecognizer:
 
     def recognize(self, waveform: np.ndarray, fs: int) -> str:
         """Write down what is said; see :class:`Recognizer`."""
-        speech = convert_waveform(waveform, fs, FS)
-        if len(speech) == 0:
-            return ""
-        texts = map(self._transcriber.transcribe, split_at_pauses(speech, FS))
-        return " ".join(text for text in map(str.strip, texts) if text)
+        return recognize_in_pieces(self._transcriber.transcribe, waveform, fs, FS)
 
 
 def load_whisper(

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from espnet_vibevoice.score.columns import (
-    EDITS,
-    FAILURE_RATES,
-    RATES,
-    SIMILARITY,
+    COUNTS,
     SYSTEMS,
+    find_direction,
 )
 from espnet_vibevoice.score.report.markup import Markup, element
 from espnet_vibevoice.score.table import (
@@ -18,14 +16,17 @@ from espnet_vibevoice.score.table import (
 )
 
 Summary = Mapping[str, Mapping[str, Mapping]]
-_LOWER = (*RATES, *FAILURE_RATES, "mcd", "log_f0_rmse")
-_COUNTS = {
-    "char": "characters: substituted / inserted / deleted",
-    "word": "words: substituted / inserted / deleted",
+_UNITS = {"char": "characters", "word": "words"}
+_KINDS = {
+    "reference": "in the texts",
+    "substitutions": "substituted",
+    "insertions": "inserted",
+    "deletions": "deleted",
 }
 _LEGEND = (
     "{count} utterances; n where a figure has fewer. Small: 95 % interval, from "
-    "drawing the utterances anew. Arrows point to the better side."
+    "drawing the utterances anew (of failures: Wilson's). Arrows point to the better "
+    "side."
 )
 
 
@@ -111,32 +112,33 @@ def _build_scrolled(
 
 
 def _arrange(summary: Summary) -> list[tuple[Markup, list[str]]]:
-    """Titles of rows and their measures; edits of one kind share a row."""
+    """Titles of rows and their measures; counts of one unit share a row."""
     rows: list[tuple[Markup, list[str]]] = []
     done: set[str] = set()
     for measure in summary:
-        if measure not in EDITS:
+        if measure not in COUNTS:
             title = element("span", name_measure(measure), _point(measure))
             rows.append((title, [measure]))
             continue
         unit = measure.split("_")[0]
         if unit not in done:
             done.add(unit)
-            kinds = ("substitutions", "insertions", "deletions")
-            measures = [f"{unit}_{kind}" for kind in kinds if f"{unit}_{kind}" in EDITS]
-            rows.append((element("span", _COUNTS[unit]), measures))
+            kinds = [kind for kind in _KINDS if f"{unit}_{kind}" in summary]
+            title = f"{_UNITS[unit]}: {' / '.join(_KINDS[kind] for kind in kinds)}"
+            measures = [f"{unit}_{kind}" for kind in kinds]
+            rows.append((element("span", title), measures))
     return rows
 
 
 def _point(measure: str) -> Markup:
     """An arrow to the better side, where there is one."""
-    base = measure.partition("@")[0]
-    if base in _LOWER:
-        arrow = element("span", "\u2193", class_="aim", title="lower is better")
-    elif base == SIMILARITY:
-        arrow = element("span", "\u2191", class_="aim", title="higher is better")
-    else:
+    direction = find_direction(measure)
+    if direction == 0:
         return Markup()
+    if direction < 0:
+        arrow = element("span", "\u2193", class_="aim", title="lower is better")
+    else:
+        arrow = element("span", "\u2191", class_="aim", title="higher is better")
     return Markup("\u00a0" + arrow)  # NO-BREAK SPACE
 
 

@@ -61,6 +61,19 @@ def test_recognize_almost_nothing_gives_no_text(asr_spec, count):
     assert recognizer.recognize(np.zeros(count, dtype=np.float32), 8000) == ""
 
 
+def test_recognize_long_audio_is_heard_in_pieces(asr_spec, monkeypatch):
+    recognizer = load_recognizer(asr_spec)
+    heard = []
+
+    def hear(speech):
+        heard.append(len(speech))
+        return [(f" {len(heard)} ", [], [], None)]
+
+    monkeypatch.setattr(recognizer, "_speech2text", hear)
+    assert recognizer.recognize(np.ones(65 * 8000), 8000) == "1 2 3"
+    assert sum(heard) == 65 * 8000 and max(heard) <= 30 * 8000
+
+
 def change(spec, **values):
     return dataclasses.replace(spec, **values)
 

@@ -21,10 +21,11 @@ class FakeRecognizer:
     def __init__(self):
         self.heard = []
         self.fails_at = set()
+        self.error = "out of memory"
 
     def recognize(self, waveform, fs):
         if len(waveform) in self.fails_at:
-            raise RuntimeError("out of memory")
+            raise RuntimeError(self.error)
         self.heard.append(len(waveform))
         return f"طول\t{len(waveform)}\n"
 
@@ -131,6 +132,17 @@ def test_recognize_part_model_that_always_fails_raises(recognizer, make_set, tmp
         RuntimeError, match="fails on each of 2 utterances, e.g. u0: rec"
     ):
         recognize(make_set(2), tmp_path / "out")
+
+
+def test_recognize_part_broken_gpu_stops_the_job(recognizer, make_set, tmp_path):
+    scp, out = make_set(3), tmp_path / "out"
+    recognizer.fails_at, recognizer.error = {8800}, "CUDA error: unspecified failure"
+    with pytest.raises(RuntimeError, match="the GPU failed: .*run the stage again"):
+        recognize(scp, out)
+    assert recognizer.heard == [8000]
+    recognizer.fails_at = set()
+    assert recognize(scp, out) == {}
+    assert recognizer.heard == [8000, 8800, 9600]
 
 
 def test_recognize_part_unavailable_leaves_the_reason(make_set, tmp_path, asr_spec):

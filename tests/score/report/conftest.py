@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from espnet_vibevoice.data.audio import write_wav
-from espnet_vibevoice.score.columns import MEASURES, SYSTEMS
+from espnet_vibevoice.score.columns import SYSTEMS
 from espnet_vibevoice.score.error_rates import score_text
 from espnet_vibevoice.score.stored import read_scores, write_scores
+from espnet_vibevoice.score.summary import MeasureList
 
 FS = 24000
 # Persian with ZERO WIDTH NON-JOINER; the last one tries to be a script.
@@ -67,7 +68,7 @@ def make_summary(cer):
             system: {"value": cer, "low": cer / 2, "high": cer * 1.5, "n": 4}
             for system in SYSTEMS
         }
-        for measure in MEASURES
+        for measure in MeasureList().names
     }
     reason = "no speaker model <given>"
     summary["speaker_similarity"] = {

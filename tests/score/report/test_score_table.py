@@ -14,6 +14,7 @@ def figure(value, low=None, high=None, n=4, reason=None):
 
 SUMMARY = {
     "cer": {"natural": figure(0.0123, 0.01, 0.02), "synthesis": figure(0.5, n=3)},
+    "char_reference": {"natural": figure(60), "synthesis": figure(60)},
     "char_substitutions": {"natural": figure(1), "synthesis": figure(7)},
     "char_insertions": {"natural": figure(2), "synthesis": figure(8)},
     "char_deletions": {"natural": figure(3), "synthesis": figure(9)},
@@ -42,9 +43,9 @@ def test_build_score_table_rows_intervals_and_reasons():
         ["measure", "natural", "synthesis"],
         ["CER (%) \u2193", "1.23 1.00 to 2.00", "50.00 n = 3"],
         [
-            "characters: substituted / inserted / deleted",
-            "1 / 2 / 3",
-            "7 / 8 / 9",
+            "characters: in the texts / substituted / inserted / deleted",
+            "60 / 1 / 2 / 3",
+            "60 / 7 / 8 / 9",
         ],
         ["speaker similarity \u2191", "- 1", "- 1"],
         ["x (VERSA)", "-", "3.000"],

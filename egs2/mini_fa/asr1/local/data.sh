@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Speech for the recogniser, made here: the sentences of a folder in many voices.
+# Speech for the recogniser, made here: sentences by hand and by grammar, in many voices.
 # Repeating it redoes only what is missing or out of date.
 set -euo pipefail
 
@@ -8,8 +8,9 @@ SECONDS=0
 
 cores=$(getconf _NPROCESSORS_ONLN)
 nj=$((cores < 8 ? cores : 8))        # processes that synthesize at the same time
-sentences=../tts1/local/sentences    # folder with train.txt, valid.txt and test.txt
-utterances=4000                      # in training; sentences are repeated or left out
+sentences=                           # folder with train.txt, valid.txt and test.txt;
+                                     # empty: those of ../tts1 and of the grammar
+utterances=6000                      # in training; sentences are repeated or left out
 downloads=downloads                  # folder for the wavs
 seed=0                               # of voices, rates and pitches
 help_message="Usage: $0 [--nj ${nj}] [--sentences DIR] [--utterances ${utterances}] \
@@ -24,6 +25,12 @@ fi
 . ./path.sh
 
 corpus="${downloads}/mini_fa_asr"
+
+if [ -z "${sentences}" ]; then
+    sentences="${downloads}/sentences"
+    log "Make sentences: ../tts1/local/sentences, local/grammar -> ${sentences}"
+    python3 local/make_sentences.py --add ../tts1/local/sentences --out "${sentences}"
+fi
 
 log "Synthesize: ${sentences} -> ${corpus}/wav"
 python3 local/speak.py \
