@@ -120,8 +120,10 @@ if wants 4; then
             mkdir -p "${asr_exp}"
             ours stamp write "${asr_exp}/.started" "${_inputs[@]}"
         fi
+        # Threads that wait for each other asleep leave the cores to whoever needs them.
         # shellcheck disable=SC2086
-        OMP_NUM_THREADS=${num_threads} ${cuda_cmd} --num_threads "${num_threads}" \
+        OMP_NUM_THREADS=${num_threads} OMP_WAIT_POLICY=passive \
+            ${cuda_cmd} --num_threads "${num_threads}" \
             --name "asr_${tag}" \
             --progress '(?P<done>[0-9]+)/(?P<total>[0-9]+)epoch started' \
             "${asr_exp}/train.log" \

@@ -10,7 +10,7 @@ cores=$(getconf _NPROCESSORS_ONLN)
 nj=$((cores < 8 ? cores : 8))        # processes that synthesize at the same time
 sentences=                           # folder with train.txt, valid.txt and test.txt;
                                      # empty: those of ../tts1 and of the grammar
-utterances=6000                      # in training; sentences are repeated or left out
+utterances=5000                      # in training; sentences are repeated or left out
 downloads=downloads                  # folder for the wavs
 seed=0                               # of voices, rates and pitches
 help_message="Usage: $0 [--nj ${nj}] [--sentences DIR] [--utterances ${utterances}] \
@@ -29,7 +29,8 @@ corpus="${downloads}/mini_fa_asr"
 if [ -z "${sentences}" ]; then
     sentences="${downloads}/sentences"
     log "Make sentences: ../tts1/local/sentences, local/grammar -> ${sentences}"
-    python3 local/make_sentences.py --add ../tts1/local/sentences --out "${sentences}"
+    python3 local/make_sentences.py --add ../tts1/local/sentences --test 25 \
+        --out "${sentences}"
 fi
 
 log "Synthesize: ${sentences} -> ${corpus}/wav"
