@@ -82,6 +82,8 @@ def test_recognizer_configuration_parses(path, tmp_path):
     command = asr_inference if path.name.startswith("decode") else asr_train
     given = yaml.safe_load(path.read_text(encoding="utf-8"))
     words = ["--config", str(path), "--output_dir", str(tmp_path)]
+    if command is asr_inference:
+        words += ["--data_path_and_name_and_type", "wav.scp,speech,sound"]
     args = command.get_parser().parse_args(words)
     assert given.items() <= vars(args).items()
 

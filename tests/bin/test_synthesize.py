@@ -26,7 +26,7 @@ from espnet_vibevoice.models.multispeaker_generation import (
 from espnet_vibevoice.models.realtime import RealtimeModel
 from espnet_vibevoice.models.script_voice import encode_voice
 from espnet_vibevoice.models.voice_prompt import build_voice_prompt, save_voice_prompt
-from espnet_vibevoice.synthesis import run as run_module
+from espnet_vibevoice.synthesis import stopwatch
 from espnet_vibevoice.synthesis.experiment_conf import read_experiment_conf
 from espnet_vibevoice.synthesis.loading import make_settings
 from espnet_vibevoice.text.tokenizer import load_tokenizer
@@ -306,6 +306,6 @@ def test_named_tokenizer_and_encoder_are_taken(
 
 
 def test_long_speech_reports_its_progress(say, talking_base, monkeypatch):
-    monkeypatch.setattr(run_module, "PROGRESS_SEC", 0.0)
+    monkeypatch.setattr(stopwatch, "PROGRESS_SEC", 0.0)
     _, told = say("--base", talking_base, "--text", "ab", *FEW, "--stream")
     assert "... 0.13 s of speech" in told and "... 0.40 s of speech" in told

@@ -8,6 +8,7 @@ import pytest
 
 pytestmark = [pytest.mark.recipe, pytest.mark.slow]
 
+BY_HAND = " --sentences ../tts1/local/sentences"
 FEW_STEPS = (
     "--max_epoch 1 --num_iters_per_epoch 3 --scheduler_conf total_steps=3 "
     "--batch_bins 200000 --encoder_conf num_blocks=1 --encoder_conf output_size=16 "
@@ -51,7 +52,12 @@ def asr_recipe(new_recipe):
 
 def test_run_asr_trains_scores_and_repeats_nothing(asr_recipe):
     folder = asr_recipe.folder.parent / "asr1"
-    options = ("--train_args", FEW_STEPS, "--local_data_opts", "--utterances 6")
+    options = (
+        "--train_args",
+        FEW_STEPS,
+        "--local_data_opts",
+        "--utterances 6" + BY_HAND,
+    )
     options += ("--test_sets", "test")
     output = run_asr(asr_recipe, *options)
     assert "Successfully finished" in output.splitlines()[-1]
