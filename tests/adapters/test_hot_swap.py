@@ -185,7 +185,7 @@ def test_threads_keep_their_adapters_while_the_live_one_switches(tiny_model, loa
         with adapters.session(own) as model:
             alone.append(speak(model))
     waves = {}
-    started = threading.Barrier(len(scales) + 1)
+    started = threading.Barrier(len(scales) + 1, timeout=60)
 
     def run(index):
         with adapters.session(scales[index]) as model:

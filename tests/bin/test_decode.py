@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
+import textwrap
 
 import numpy as np
 import pytest
@@ -37,6 +37,20 @@ TEXTS = {
     "d": "کتاب",
     "e": "باران",
 }
+# Runs the command and dies as kill -9 has it before the third wav gets its name.
+DIE = """
+    import os, signal
+    from espnet_vibevoice.bin.decode import main
+    named, replace = [], os.replace
+    def replace_or_die(source, target):
+        if str(target).endswith(".wav"):
+            named.append(target)
+        if len(named) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, target)
+    os.replace = replace_or_die
+    main()
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,6 +73,7 @@ def experiments(bases, tmp_path_factory):
         args = VibeVoiceTTSTask.get_parser().parse_args(words)
         args.tts_conf = {"base": str(base), "lora_rank": 2, "num_sampling_steps": 2}
         args.tts_conf |= {"max_frames_per_token": 0.3, "max_frames": 9}
+        torch.manual_seed(0)
         model = VibeVoiceTTSTask.build_model(args)
         generator = torch.Generator().manual_seed(0)
         for parameter in model.parameters():
@@ -102,9 +117,14 @@ def read_samples(content):
 
 
 def is_close(first, second):
-    """Compare wavs; the tiny decoders' norms blow rounding up here and there."""
+    """Compare wavs, to a hundredth of their level.
+
+    The tiny decoders' norms blow rounding up here and there, and the multi-speaker
+    family hears what it has said: a 300th of the level was seen.
+    """
     one, other = read_samples(first), read_samples(second)
-    return one.shape == other.shape and np.abs(one - other).mean() <= 2
+    limit = np.abs(other).mean() / 100
+    return one.shape == other.shape and np.abs(one - other).mean() <= limit
 
 
 @pytest.mark.parametrize("family", ["realtime", "multispeaker"])
@@ -173,17 +193,12 @@ def test_decode_killed_job_goes_on_and_leaves_whole_wavs_alone(run, experiments,
     assert len(lines) == 8 and all(json.loads(line) for line in lines)
 
 
-def start_and_kill(words, folder):
-    """Run the command as a process and kill -9 it when its first wav is there."""
-    command = [sys.executable, "-m", "espnet_vibevoice.bin.decode", *map(str, words)]
+def run_and_die(words):
+    """Run the command as a process that is killed when two of its wavs are there."""
+    command = [sys.executable, "-c", textwrap.dedent(DIE), *map(str, words)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=environment, **quiet) as job:
-        deadline = time.monotonic() + 120
-        while not list(folder.glob("wav/*.wav")):
-            assert job.poll() is None and time.monotonic() < deadline
-            time.sleep(0.002)
-        job.kill()
+    job = subprocess.run(command, env=environment, check=False, **quiet)
     assert job.returncode == -signal.SIGKILL
 
 
@@ -204,11 +219,12 @@ def test_stage_7_job_killed_amid_its_wavs_ends_like_an_undisturbed_run(
         words = list_options(experiments["realtime"], files, job)
         words += ["--batch_size", 1, "--key_file", out / "log/keys.1.scp"]
         if kill:
-            start_and_kill(words, job)
-            assert all(is_whole_wav(path) for path in job.glob("wav/*.wav"))
+            run_and_die(words)
+            wavs = list(job.glob("wav/*.wav"))
+            assert len(wavs) == 2 and all(map(is_whole_wav, wavs))
         else:
             assert run("decode", *words)[0] == 0
-    assert len(given[0]) == 8 and 0 < len(given[1]) < 8
+    assert (len(given[0]), len(given[1])) == (8, 6)
     assert run(*divide, "--nj", 1)[1] == "0\n"
     assert collect_decoding(texts, out).failures == {}
     (out / "wav/wav.scp").unlink()

@@ -63,17 +63,26 @@ def test_run_pl_help_is_printed(tmp_path, environment, words, status):
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_run_pl_ended_by_signal_ends_all_children(tmp_path, environment, signum):
-    script = "(sleep 1; touch late.JOB) & touch up.JOB; wait"
+    # Children write into the pipe once the runner has ended; the pipe ends when nobody
+    # is left who could.
+    os.mkfifo(tmp_path / "pipe")
+    pipe = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    wait = "for i in {1..3000}; do [ -e over ] && break; sleep 0.02; done"
+    script = f"(exec 3>pipe; touch up.JOB; {wait}; echo late >&3) & wait"
     words = ["JOB=1:2", "x.JOB.log", "bash", "-c", script]
     runner = subprocess.Popen(
         [UTILS / "run.pl", *words], cwd=tmp_path, stderr=subprocess.DEVNULL
     )
+    deadline = time.monotonic() + 60
     while len(list(tmp_path.glob("up.*"))) < 2:
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     runner.send_signal(signum)
-    assert runner.wait(5) == 128 + signum
-    time.sleep(1.1)
-    assert not list(tmp_path.glob("late.*"))
+    assert runner.wait(60) == 128 + signum
+    (tmp_path / "over").touch()
+    os.set_blocking(pipe, True)
+    with open(pipe, "rb") as written:
+        assert written.read() == b""
 
 
 def test_run_jobs_starts_without_heavy_imports(environment):

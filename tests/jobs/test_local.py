@@ -1,16 +1,28 @@
+import os
+import re
 import time
 
 import pytest
 
 from espnet_vibevoice.jobs.command_line import parse_command_line
 from espnet_vibevoice.jobs.local import assign_gpus, list_visible_gpus, run_local
+from espnet_vibevoice.jobs.progress import ProgressLine
 
 
-def run(folder, script, *options, jobs=3):
-    """Run ``script`` in bash as so many jobs; return what run_local returns."""
+def parse(folder, script, *options, jobs=3):
+    """Describe ``script`` in bash as so many jobs."""
     log = str(folder / "log" / "x.JOB.log")
-    words = [*options, f"JOB=1:{jobs}", log, "bash", "-c", script]
-    return run_local(parse_command_line(words))
+    return parse_command_line([*options, f"JOB=1:{jobs}", log, "bash", "-c", script])
+
+
+def run(*words, **options):
+    """Run what `parse` describes; return what run_local returns."""
+    return run_local(parse(*words, **options))
+
+
+def wait_until(condition):
+    """Give bash words that wait for a condition, a minute or two at most."""
+    return f"for i in {{1..3000}}; do {condition} && break; sleep 0.02; done; "
 
 
 def read_log(folder, number):
@@ -24,21 +36,28 @@ def test_run_local_success_leaves_logs_in_kaldis_form(tmp_path):
         assert lines[0] == f"# bash -c 'echo I am {number}; echo err >&2'"
         assert lines[1].startswith("# Started at ")
         assert lines[3:5] == [f"I am {number}", "err"]
-        assert lines[5] == "# Accounting: time=0 threads=2"
+        assert re.fullmatch(r"# Accounting: time=\d+ threads=2", lines[5])
         assert lines[6].startswith("# Ended (code 0) at ")
 
 
-def test_run_local_failure_stops_the_others_and_their_children(tmp_path):
-    # Job 2 waits until the others have children of their own that would write later.
+def test_run_local_failure_stops_the_others_and_their_children(tmp_path, monkeypatch):
+    monkeypatch.setattr("espnet_vibevoice.jobs.task._STOP_SEC", 60.0)
+    # Jobs 1 and 3 have children that write into the pipe once run_local has returned;
+    # it ends when nobody is left who could. Job 2 waits for these children.
+    os.mkfifo(tmp_path / "pipe")
+    pipe = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    child = f"exec 3>pipe; touch up.JOB; {wait_until('[ -e over ]')}echo late >&3"
     script = (
         f"cd {tmp_path}; if [ JOB = 2 ]; then "
-        "until [ -e up.1 ] && [ -e up.3 ]; do sleep 0.02; done; exit 7; fi; "
-        "(sleep 1; touch late.JOB) & touch up.JOB; wait"
+        f"{wait_until('[ -e up.1 ] && [ -e up.3 ]')}exit 7; fi; ({child}) & wait"
     )
     assert run(tmp_path, script) == {2: 7}
+    (tmp_path / "over").touch()
+    os.set_blocking(pipe, True)
+    with open(pipe, "rb") as written:
+        assert written.read() == b""
     assert "# Ended (code 143)" in read_log(tmp_path, 1)[-1]
-    time.sleep(1.2)
-    assert not list(tmp_path.glob("late.*"))
+    assert len(list(tmp_path.glob("up.*"))) == 2
 
 
 def test_run_local_failure_leaves_waiting_jobs_unstarted(tmp_path):
@@ -57,19 +76,36 @@ def test_run_local_killed_job_has_status_of_its_signal(tmp_path):
     assert run(tmp_path, "kill -9 $$", jobs=1) == {1: 137}
 
 
+class Census(ProgressLine):
+    """Counts the jobs that run, all those started being up; then lets them end."""
+
+    def __init__(self, array, folder):
+        super().__init__(array)
+        self.counts = []
+        self._folder = folder
+
+    def update(self, started, num_ended):
+        deadline = time.monotonic() + 60
+        while not all((self._folder / f"up.{n}").exists() for n in started):
+            assert time.monotonic() < deadline, started
+            time.sleep(0.01)
+        ended = len(list(self._folder.glob("over.*")))
+        self.counts.append(len(started) - ended)
+        (self._folder / "go").touch()
+
+
 def test_run_local_max_jobs_run_limits_jobs_at_once(tmp_path):
-    script = (
-        f"cd {tmp_path}; touch run.JOB; ls run.* | wc -l > count.JOB; "
-        "sleep 0.1; rm run.JOB"
-    )
-    assert run(tmp_path, script, "--max_jobs_run", "2", jobs=5) == {}
-    counts = [int((tmp_path / f"count.{n}").read_text()) for n in range(1, 6)]
-    assert max(counts) == 2
+    script = f"cd {tmp_path}; touch up.JOB; {wait_until('[ -e go ]')}touch over.JOB"
+    array = parse(tmp_path, script, "--max_jobs_run", "2", jobs=5)
+    census = Census(array, tmp_path)
+    assert run_local(array, census) == {}
+    assert len(list(tmp_path.glob("over.*"))) == 5
+    assert max(census.counts) == 2
 
 
 def test_run_local_several_gpus_are_dealt_out(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
-    run(tmp_path, "echo $CUDA_VISIBLE_DEVICES; sleep 0.2", "--gpu", "1", jobs=4)
+    run(tmp_path, "echo $CUDA_VISIBLE_DEVICES", "--gpu", "1", jobs=4)
     assert [read_log(tmp_path, n)[3] for n in range(1, 5)] == ["4", "5", "6", "4"]
 
 

@@ -98,7 +98,7 @@ def test_progress_line_short_run_writes_nothing(tmp_path, clock):
     assert stream.getvalue() == ""
 
 
-def test_progress_line_on_terminal_redraws_in_place(tmp_path):
+def test_progress_line_on_terminal_redraws_in_place(tmp_path, clock):
     line, stream = make_tiny_line(tmp_path, stream=FakeTerminal())
     line.update([], 0)
     line.close([], 2)

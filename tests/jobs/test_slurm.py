@@ -30,8 +30,9 @@ echo "Submitted batch job 4711"
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """Working folder with a fake sbatch and scancel on the PATH."""
+    """Working folder with a fake sbatch, squeue and scancel on the PATH."""
     make_tool(tmp_path, "sbatch", SBATCH)
+    make_tool(tmp_path, "squeue", "#!/bin/sh\necho 4711\n")
     make_tool(tmp_path, "scancel", '#!/bin/sh\necho "$1" > cancelled\n')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
@@ -96,6 +97,6 @@ def test_run_slurm_refused_jobs_raise_with_the_reason(cluster):
 
 def test_run_slurm_task_out_of_time_is_a_failure_at_once(cluster):
     # Slurm ends a task with SIGTERM; the parent of the job is the task.
-    script = "kill -TERM $PPID; sleep 20"
+    script = "kill -TERM $PPID; sleep 90"
     assert run("x.log", "bash", "-c", f"{script}; true") == {1: 143}
     assert "# Ended (code 143)" in (cluster / "x.log").read_text()

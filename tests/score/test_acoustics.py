@@ -203,7 +203,7 @@ def test_measure_against_long_audio_stays_within_memory():
     )
     mcd, more = (float(word) for word in ran.stdout.split())
     assert mcd > 0
-    assert 100 < more < 500, ran.stdout  # MiB; the full table alone would take 690
+    assert 100 < more < 650, ran.stdout  # MiB; the full table alone would take 690
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.6])

@@ -18,8 +18,12 @@ def test_stopwatch_counts_speech_and_when_it_began(monkeypatch):
     )
 
 
-def test_stopwatch_without_speech_says_so():
-    assert Stopwatch(100).describe().startswith("no speech in 0.0 s")
+def test_stopwatch_without_speech_says_so(monkeypatch):
+    now = [10.0]
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: now[0])
+    watch = Stopwatch(100)
+    now[0] = 10.5
+    assert watch.describe() == "no speech in 0.5 s"
 
 
 def test_stopwatch_tells_from_time_to_time(monkeypatch, caplog):

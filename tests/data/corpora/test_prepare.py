@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from espnet_vibevoice.data.corpora import prepare
+from espnet_vibevoice.data.corpora import progress as progress_module
 from espnet_vibevoice.data.corpora.manatts import open_manatts
 from espnet_vibevoice.data.corpora.prepare import PrepareOptions, prepare_corpus
 from espnet_vibevoice.data.corpora.progress import PassProgress
@@ -255,11 +256,14 @@ def test_prepare_tables_of_an_earlier_run_are_removed(tmp_path):
     assert not (tmp_path / "data" / prepare._INDEX).exists()
 
 
-def test_pass_progress_logs_share_and_time_left(caplog):
+def test_pass_progress_logs_share_and_time_left(caplog, monkeypatch):
     caplog.set_level(logging.INFO)
+    now = [10.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
     progress = PassProgress("rows", 2, interval_sec=0.0)
+    now[0] = 14.0
     progress.update()
     progress.update()
     progress.update()  # more than were announced
-    assert "rows: 1/2 (50.0%), elapsed 0:00:00, left 0:00:00" in caplog.text
+    assert "rows: 1/2 (50.0%), elapsed 0:00:04, left 0:00:04" in caplog.text
     assert progress.describe(9.0) == "rows: 3/3 (100.0%), elapsed 0:00:09, left 0:00:00"

@@ -166,6 +166,7 @@ def chromium(tmp_path_factory):
     )
     service = webdriver.ChromeService(shutil.which("chromedriver"))
     driver = webdriver.Chrome(options=options, service=service)
+    driver.set_script_timeout(60)
     driver.execute_cdp_cmd(
         "Browser.setDownloadBehavior",
         {"behavior": "allow", "downloadPath": str(downloads)},
