@@ -107,7 +107,7 @@ def test_two_processes_train_as_one(folder, tiny_base):
         start([*two, *train], [*training_options(folder, tiny_base, "two"), *share]),
     ]
     try:
-        logs = [run.communicate(timeout=240)[0] for run in runs]
+        logs = [run.communicate(timeout=900)[0] for run in runs]
     finally:
         for run in runs:
             run.terminate()

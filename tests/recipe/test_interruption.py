@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ import torch
 
 from espnet_vibevoice.jobs.driver import is_alive
 from espnet_vibevoice.tts.mending import mend_checkpoints
+from tests.recipe.mini_recipe import HUNG_SEC, send_kill
 
 pytestmark = [pytest.mark.recipe, pytest.mark.slow]
 
@@ -124,22 +127,25 @@ def test_training_and_decoding_killed_end_like_an_undisturbed_run(
 ):
     shutil.rmtree(copied.experiment)
     log = copied.experiment / "train.log"
-    run = started(copied, 6, 7)
+    run = started(copied, 6, 6)
     run.wait_for(lambda: has_words(log, "2epoch:train:11-15batch"))
     run.kill_all()
-    assert (copied.experiment / "1epoch.pth").is_file()
+    path = copied.experiment / "checkpoint.pth"
+    ended = torch.load(path, weights_only=False)["reporter"]["epoch"]
+    assert 1 <= ended < 3  # there was something left to do
 
     # one by one, as the two jobs of the undisturbed run: batches differ by rounding
-    run = started(copied, 6, 7, "--inference_nj", "1", "--batch_size", "1")
+    options = ("--skip_scoring", "true", "--batch_size", "1")
+    run = started(copied, 6, 7, *options, "--inference_nj", "1")
     first = "**/fa_f1_test_0001.wav"
     run.wait_for(functools.partial(has_file, copied.decoded, first))
     run.kill_all()
     text = log.read_text("utf-8")
-    assert "2epoch:train" in text
-    assert "1epoch:train" not in text
+    assert f"{ended + 1}epoch:train" in text
+    assert f"{ended}epoch:train" not in text
     assert not (copied.decoded / ".done").exists()
 
-    copied.succeed(6, 7, "--batch_size", "1")
+    copied.succeed(6, 7, *options)
     for name in ("2epoch.pth", "3epoch.pth", "valid.diffusion_loss.best.pth"):
         assert_same_parameters(copied.experiment / name, finished.experiment / name)
     for name in ("wav", "images", "probs"):
@@ -148,7 +154,7 @@ def test_training_and_decoding_killed_end_like_an_undisturbed_run(
 
 
 def test_driver_killed_alone_its_jobs_end_and_a_new_run_may_start(copied, started):
-    shutil.rmtree(copied.folder / "dump/latents")
+    shutil.rmtree(copied.folder / "dump/latents/valid")  # the last set
     run = started(copied, 5, 5)
     jobs = functools.partial(run.find_processes, "espnet_vibevoice.bin.dump_latents")
     run.wait_for(lambda: len(jobs()) > 2)  # the runner and both jobs
@@ -157,45 +163,59 @@ def test_driver_killed_alone_its_jobs_end_and_a_new_run_may_start(copied, starte
     assert len(driver) >= 1
     for pid in driver:
         os.kill(pid, signal.SIGKILL)
-    run.wait_for_end(limit_sec=10)
+    run.wait_for_end()
     copied.succeed(5, 5)
 
 
-def start_sleeping_job(tmp_path: Path, **variables: str) -> subprocess.Popen:
-    """Start a runner whose job notes its number and sleeps."""
+@contextmanager
+def run_sleeping_job(tmp_path: Path, **variables: str) -> Iterator[subprocess.Popen]:
+    """Start a runner whose job notes its number and sleeps; end what is left of it."""
     runner = [sys.executable, "-m", "espnet_vibevoice.bin.run_jobs"]
-    job = ["bash", "-c", f"echo $$ >{tmp_path}/pid; exec sleep 60"]
-    return subprocess.Popen(
-        [*runner, "--backend", "local", f"{tmp_path}/job.log", *job],
+    note = tmp_path / "pid"
+    # renamed, so that the number is there as a whole or not at all
+    job = f"echo $$ >{note}.tmp; mv {note}.tmp {note}; exec sleep {2 * HUNG_SEC}"
+    process = subprocess.Popen(
+        [*runner, "--backend", "local", f"{tmp_path}/job.log", "bash", "-c", job],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **variables},
         stderr=subprocess.PIPE,
         encoding="utf-8",
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        if note.is_file():
+            send_kill(int(note.read_text()))
+        process.communicate()
 
 
-def wait_until(condition, limit_sec=10):
-    deadline = time.monotonic() + limit_sec
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + HUNG_SEC
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 def test_runner_killed_its_job_ends(tmp_path):
-    runner = start_sleeping_job(tmp_path)
-    wait_until(lambda: has_file(tmp_path, "pid"))
-    pid = int((tmp_path / "pid").read_text())
-    assert is_alive(pid)
-    runner.kill()
-    runner.wait()
-    wait_until(lambda: not is_alive(pid))
+    with run_sleeping_job(tmp_path) as runner:
+        wait_until((tmp_path / "pid").is_file)
+        pid = int((tmp_path / "pid").read_text())
+        assert is_alive(pid)
+        runner.kill()
+        runner.wait()
+        wait_until(lambda: not is_alive(pid))
 
 
 def test_runner_without_its_driver_stops_the_job_and_says_so(tmp_path):
-    with subprocess.Popen(["sleep", "60"]) as driver:
-        runner = start_sleeping_job(tmp_path, TTS_DRIVER_PID=str(driver.pid))
-        wait_until(lambda: has_file(tmp_path, "pid"))
-        driver.kill()
-        _, errors = runner.communicate(timeout=10)
+    driver = subprocess.Popen(["sleep", str(2 * HUNG_SEC)])
+    with run_sleeping_job(tmp_path, TTS_DRIVER_PID=str(driver.pid)) as runner:
+        try:
+            wait_until((tmp_path / "pid").is_file)
+        finally:
+            driver.kill()
+            driver.wait()
+        _, errors = runner.communicate(timeout=HUNG_SEC)
     assert runner.returncode == 1
     assert f"the stage driver (process {driver.pid}) has ended" in errors
     assert "Traceback" not in errors

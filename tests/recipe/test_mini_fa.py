@@ -159,7 +159,7 @@ def test_run_other_tokenizer_repeats_the_token_stage(copied):
 
 
 def test_run_other_number_of_jobs_gives_the_same_data(finished, copied, monkeypatch):
-    for name in ("dump/raw", "dump/latents"):
+    for name in ("dump/raw", "dump/latents/train"):
         for path in (copied.folder / name).rglob(".done"):
             path.unlink()
     copied.succeed(2, 5, "--nj", "1")

@@ -12,6 +12,7 @@ import soundfile
 from espnet_vibevoice.score.decoding_journal import DecodingRecord, append_records
 from espnet_vibevoice.score.reason_list import read_reasons
 from espnet_vibevoice.score.stored import read_scores
+from tests.recipe.mini_recipe import HUNG_SEC
 
 pytestmark = [pytest.mark.recipe, pytest.mark.slow]
 
@@ -147,14 +148,14 @@ def test_interrupt_while_a_stamp_is_looked_at_ends_the_run_and_keeps_wavs(
         '#!/bin/bash\n[[ "$*" == *"stamp check"*.started* ]] || '
         f'exec {sys.executable} "$@"\n'
         f"trap 'exit 130' INT\ntouch {copied.root}/looks\n"
-        "for _ in {1..600}; do sleep 0.1; done\n"
+        "for _ in {1..20000}; do sleep 0.1; done\n"
     )
     stub.chmod(0o755)
     path = copied.environment()["PATH"]
     run = started(copied, 7, 7, PATH=f"{stub.parent}:{path}")
     run.wait_for((copied.root / "looks").is_file)
     os.killpg(run.process.pid, signal.SIGINT)
-    assert run.process.wait(60) == 130
+    assert run.process.wait(HUNG_SEC) == 130
     assert copied.read_files("exp") == before
 
 
@@ -168,7 +169,7 @@ def test_options_take_the_place_of_the_recipe_and_none_scores_without(copied):
 def test_skip_scoring_decodes_only(copied):
     shutil.rmtree(copied.decoded)
     shutil.rmtree(copied.ceilings)
-    copied.succeed(7, 7, "--skip_scoring", "true")
+    copied.succeed(7, 7, "--skip_scoring", "true", "--inference_nj", "1")
     assert (copied.decoded / "decoding.tsv").is_file()
     assert not (copied.decoded / "score").exists()
     assert not copied.ceilings.exists()
@@ -185,11 +186,12 @@ def test_scoring_killed_goes_on_and_ends_like_an_undisturbed_run(
         copied.decoded / "score/synthesis/asr_mini_ctc/text",
         copied.ceilings / "natural/acoustics.jsonl",
     ]
+    one_job = ("--nj", "1")  # so that something is left to do behind the first wav
     for moment in moments:
-        run = started(copied, 7, 7)
+        run = started(copied, 7, 7, *one_job)
         run.wait_for(moment.is_file)
         run.kill_all()
-    copied.succeed(7, 7)
+    copied.succeed(7, 7, *one_job)
     ours = read_scores(copied.decoded / "score")
     wanted = read_scores(finished.decoded / "score")
     assert (ours.summary, ours.rows) == (wanted.summary, wanted.rows)
